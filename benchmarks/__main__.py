@@ -1,4 +1,4 @@
-"""Measure the daemon: ``python -m benchmarks [SCENARIO ...] [--repeat N]``, or ``python -m benchmarks stalls``.
+"""Measure the daemon: ``python -m benchmarks [SCENARIO ...] [--repeat N]``, or ``python -m benchmarks stalls|ledger``.
 
 Every run has a new daemon, in front of a fake backend, all on loopback, and every answer is checked: the exit status
 is 1 if one was wrong. Just before each run the same is asked of a relay, a Twisted process that only passes on requests
@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from benchmarks import children, processes, report
+from benchmarks import children, ledger, processes, report
 from benchmarks.children import Gateway
 from benchmarks.load import Address
 from benchmarks.measure import run
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["stalls"]:
         return stalls.main(given[1:])
+    if given[:1] == ["ledger"]:
+        return ledger.main(given[1:])
     options = _options(given)
     processes.allow_many_files()
     try:

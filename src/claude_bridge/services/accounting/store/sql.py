@@ -20,6 +20,7 @@ SUMS: Final = (
 
 _SUMS: Final = ", ".join(SUMS)
 TOTALS: Final = ", ".join(f"sum({name})" for name in SUMS)
+_SUMMED: Final = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 
 
 def _more(table: str) -> str:
@@ -111,6 +112,7 @@ DROP_REQUEST: Final = "DELETE FROM request WHERE id = ?"
 DROP_EMPTY_AGENT: Final = "DELETE FROM agent WHERE id = ? AND requests = 0"
 SESSION_OF: Final = "SELECT session FROM agent WHERE id = ?"
 DROP_EMPTY_SESSION: Final = "DELETE FROM session WHERE id = ? AND requests = 0"
+NEWEST_DAYS: Final = "SELECT DISTINCT day FROM day ORDER BY day DESC LIMIT ?"
 DROP_HOURS: Final = "DELETE FROM hour WHERE hour < ?"
 DROP_LATENCIES: Final = "DELETE FROM latency WHERE hour < ?"
 
@@ -193,8 +195,12 @@ def sums(table: str, by: str) -> str:
     what, joins = _BY[by]
     if by == "day" and table == "hour":
         what = "hour / 24, ''"
-    grouped = "" if not by else " GROUP BY 1, 2"
-    return f"SELECT {what}, {TOTALS} FROM {table} {joins.format(table)} WHERE {table} >= ?{grouped}"
+    if not joins:  # in the order of the table, so nothing has to be sorted
+        grouped = " GROUP BY 1" if by else ""
+        return f"SELECT {what}, {TOTALS} FROM {table} WHERE {table} >= ?{grouped}"
+    numbers = {"model": "backend, model"}.get(by, by)
+    summed = f"SELECT {numbers}, {_SUMMED} FROM {table} WHERE {table} >= ? GROUP BY {numbers}"
+    return f"SELECT {what}, {_SUMS} FROM ({summed}) AS summed {joins.format('summed')}"
 
 
 _SESSION_COLUMNS: Final = "session.text, key.text, session.first, session.last"
