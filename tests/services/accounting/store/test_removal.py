@@ -1,6 +1,6 @@
 """What is removed, and that what is left adds up."""
 
-# ruff: noqa: S608 - only names of views are inserted
+# ruff: noqa: S608 - only names of views and columns are inserted
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from claude_bridge.services.accounting.store import sql, sqlite
 from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.removal import (
+    DAYS_TO_TRUST,
     FORGOTTEN,
     PIECE,
     compact,
@@ -45,6 +46,14 @@ def ledger(file: str) -> Iterator[sqlite3.Connection]:
 
 
 def removed(connection: sqlite3.Connection, now: int, keep: int) -> int:
+    """Remove one piece of what is old, on a day before which the bridge was used on other days."""
+    columns = ("day", "backend", "model", "key", *sql.SUMS)
+    day = f"INSERT OR IGNORE INTO day ({', '.join(columns)}) VALUES (?{', 0' * (len(columns) - 1)})"
+    connection.executemany(day, [(now // DAY - number,) for number in range(DAYS_TO_TRUST)])
+    return removed_now(connection, now, keep)
+
+
+def removed_now(connection: sqlite3.Connection, now: int, keep: int) -> int:
     """Remove one piece of what is old."""
     count = remove_old(connection.cursor(), now, keep)
     connection.commit()
@@ -89,6 +98,42 @@ class RetentionTests:
         removed(ledger, NOON, 90 * DAY)
         assert rows(ledger, "SELECT hour FROM hour") == [(times[1] // HOUR,)]
         assert rows(ledger, "SELECT hour FROM latency") == [(times[1] // HOUR,)]
+
+    def used_on(self, ledger: sqlite3.Connection, *times: int) -> None:
+        """Write a request at each of these times."""
+        write(ledger, [entry(started=each, attempts=(entry().attempts[0]._replace(started=each),)) for each in times])
+
+    def test_clock_that_is_a_year_ahead(self, ledger: sqlite3.Connection) -> None:
+        """What is within `keep` stays while the clock is wrong, sums of hours too."""
+        days = [NOON - number * DAY for number in range(100)]
+        wrong = NOON + 365 * DAY
+        self.used_on(ledger, *days, wrong)
+        assert removed_now(ledger, wrong, 90 * DAY) < 100 - 80
+        assert rows(ledger, "SELECT count(*) > 80 FROM request") == [(1,)]
+        assert rows(ledger, f"SELECT count(*) > 25 FROM hour WHERE hour <= {NOON // HOUR}") == [(1,)]
+        self.used_on(ledger, wrong + DAY)
+        removed_now(ledger, wrong + DAY, 90 * DAY)
+        assert rows(ledger, "SELECT count(*) > 80 FROM request") == [(1,)]
+        removed_now(ledger, NOON, 90 * DAY)
+        assert rows(ledger, "SELECT count(*) > 80 FROM request") == [(1,)]
+
+    def test_clock_that_is_believed(self, ledger: sqlite3.Connection) -> None:
+        """After a year without the bridge three days of use bear the clock out."""
+        later = NOON + 365 * DAY
+        self.used_on(ledger, *(NOON - number * DAY for number in range(5)))
+        for number in range(DAYS_TO_TRUST - 1):
+            self.used_on(ledger, later + number * DAY)
+            assert removed_now(ledger, later + number * DAY, 90 * DAY) == 0
+        self.used_on(ledger, later + 2 * DAY)
+        assert removed_now(ledger, later + 2 * DAY, 90 * DAY) == 5
+
+    @pytest.mark.parametrize("apart", [1, 3])
+    def test_use_now_and_then(self, ledger: sqlite3.Connection, apart: int) -> None:
+        """Who uses the bridge daily, or twice a week, has nothing left that is older than is kept."""
+        for number in range(0, 15, apart):
+            self.used_on(ledger, NOON + number * DAY)
+            removed_now(ledger, NOON + number * DAY, 2 * DAY)
+            assert rows(ledger, "SELECT min(started) FROM request") >= [(NOON + (number - 2) * DAY,)]
 
     def test_names_that_nobody_has(self, ledger: sqlite3.Connection) -> None:
         """Made-up names of models go some time after the requests that had them, if they are many."""
@@ -149,7 +194,7 @@ class RetentionTests:
         days_before = rows(connection, TOTAL.format("day"))
         removed(connection, NOON, days * DAY)
         assert_sessions_add_up(connection)
-        assert rows(connection, TOTAL.format("day")) == days_before
+        assert rows(connection, TOTAL.format("day")) == days_before or not written
         kept = sorted(each.started for each in written if each.started >= NOON - days * DAY)
         assert sorted(started for (started,) in rows(connection, "SELECT started FROM request")) == kept
         connection.close()

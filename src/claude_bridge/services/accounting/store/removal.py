@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from claude_bridge.services.accounting.store import sql
-from claude_bridge.services.accounting.store.booking import HOUR, Booking
+from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
 
 PIECE: Final = 2_000
 """Requests that one transaction removes, so that nobody waits long for its end."""
@@ -15,12 +15,29 @@ PIECE: Final = 2_000
 HOURS_KEPT: Final = 35 * 24
 """How many hours have sums of their own; days have them for ever."""
 
+DAYS_TO_TRUST: Final = 3
+"""Days with requests that bear out what the clock shows."""
+
+TRUSTED_AHEAD: Final = 8 * DAY
+"""Milliseconds from the beginning of the first of these days: who uses the bridge at weekends only is believed at
+once, and what is removed is never more than a week too young."""
+
 MOST_NAMES: Final = 20_000
 """Names above which those are looked for that nobody has any more; a ledger that nobody fills with made-up names of
 models has a few hundred."""
 
 FORGOTTEN: Final = "(forgotten)"
 """The name that the sums of a forgotten key have."""
+
+
+def _trusted(cursor: Any, now: int) -> int:  # noqa: ANN401 - as below
+    """Return ``now``, or an earlier time if the ledger does not bear it out.
+
+    The time may be no later than `TRUSTED_AHEAD` after the third newest day with requests; if there are not as many,
+    after the oldest. So a clock that is wrong by years costs what is a week too young to be removed at the most.
+    """
+    days = [day for (day,) in cursor.execute(sql.NEWEST_DAYS, (DAYS_TO_TRUST,))]
+    return min(now, days[-1] * DAY + TRUSTED_AHEAD) if days else now
 
 
 class Forgotten(NamedTuple):
@@ -34,9 +51,11 @@ def remove_old(cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - a cur
     """Remove some requests that are older than ``keep``; return how many, less than `PIECE` if there are no more.
 
     ``now`` is in Unix milliseconds, ``keep`` in milliseconds. The sums of their sessions and agents become less, so
-    that they are those of the attempts that are left; the sums of hours and days stay.
+    that they are those of the attempts that are left; the sums of days stay. A clock that is far ahead is not believed
+    before requests were recorded on `DAYS_TO_TRUST` days by it.
     """
     cursor.execute("BEGIN IMMEDIATE")
+    now = _trusted(cursor, now)
     oldest_hour = now // HOUR - HOURS_KEPT
     cursor.execute(sql.DROP_HOURS, (oldest_hour,))
     cursor.execute(sql.DROP_LATENCIES, (oldest_hour,))
