@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claude_bridge.importers.draft import Finding, ImportedBackend, ImportedConfiguration, ImportedServer
+from claude_bridge.importers.draft import (
+    Finding,
+    ImportedBackend,
+    ImportedConfiguration,
+    ImportedKey,
+    ImportedServer,
+)
 from claude_bridge.importers.ini_text import Written
 from claude_bridge.importers.report import report
+from claude_bridge.importers.text import plain
 
 NOTHING = Written(text="", findings=(), to_set=(), samples=())
 NEEDS = Written(text="", findings=(), to_set=(("A_KEY", "used by [backend:a]"),), samples=())
@@ -58,6 +65,12 @@ class ReportTests:
         )
         text = report(draft(), NOTHING, findings, None)
         assert "not carried over:\n  x[0], x[1]: is lost\ndifferent here:\n  y: is different\n" in text
+
+    def test_keys(self) -> None:
+        """Where clients need a key, it is said how they get it."""
+        made = draft()
+        made.keys = [ImportedKey(name="k", secret=plain("x"))]
+        assert "(clients need a key: set ANTHROPIC_AUTH_TOKEN to it" in report(made, NOTHING, (), None)
 
     def test_same_port(self) -> None:
         """Two programs cannot have one port."""

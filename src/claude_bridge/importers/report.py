@@ -32,6 +32,8 @@ def _lines(
     yield f"  claude-bridge check-config {file}"
     yield f"  claude-bridge run {file}"
     yield f"  claude-bridge launch --config {file}     or, for good: claude-bridge setup --config {file}"
+    if draft.keys:
+        yield "  (clients need a key: set ANTHROPIC_AUTH_TOKEN to it for launch and setup)"
     where = f" at {draft.old_address}" if draft.old_address else ""
     if draft.server.listen:
         yield f"  (stop {draft.tool} before: the bridge listens where it does{where and f',{where}'})"
