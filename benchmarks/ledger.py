@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -213,13 +213,23 @@ def record(number: int) -> RequestRecord:
     )
 
 
+def waited() -> float:
+    """Return the seconds for which threads of this process could have run, and others did; 0 where nobody counts it."""
+    nanoseconds = 0
+    for task in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended
+            nanoseconds += int(task.read_text().split()[1])
+    return nanoseconds / 1e9
+
+
 @define
 class Pace:
     """What records cost the reactor's thread.
 
     :ivar count: records so far.
     :ivar spent: seconds that the reactor's thread spent on noting them.
-    :ivar gaps: seconds between two turns of the reactor, which has something to do each millisecond.
+    :ivar gaps: seconds between two turns of the reactor, which has something to do each millisecond; without those in
+        which neighbours had the CPU.
     """
 
     ledger: BufferedLedger | None
@@ -228,19 +238,19 @@ class Pace:
     spent: float = 0.0
     gaps: list[float] = field(factory=list)
     _last: float = field(factory=time.perf_counter)
+    _waited: float = field(factory=waited)
 
     def turn(self) -> None:
         """Note the records of a turn, and how long after the turn before it is."""
-        now = time.perf_counter()
-        self.gaps.append(now - self._last)
+        self.gaps.append(time.perf_counter() - self._last - (waited() - self._waited))
         records = [record(self.count + number) for number in range(self.per_turn)]
         began = time.perf_counter()
         if self.ledger is not None:
             for each in records:
                 self.ledger.request_ended(each)
-        self._last = time.perf_counter()
-        self.spent += self._last - began
+        self.spent += time.perf_counter() - began
         self.count += self.per_turn
+        self._waited, self._last = waited(), time.perf_counter()
 
 
 def pace(path: str | None, seconds: float, a_second: int) -> Pace:
