@@ -384,6 +384,16 @@ class ReadTests:
         desk.accounts.give(Spent("box", "m", "bob", 9, 9))
         assert desk.spent(ALL) == Amounts(9, 9)
 
+    def test_ledger_that_has_lost_something(self, desk: Desk) -> None:
+        """Nobody gets back what was spent, if a damaged file was put aside, or a model is no more named in the sums."""
+        desk.follow(limit(ALL), limit(GLM))
+        desk.accounts.give(Spent("box", "zai/glm", "anna", 50, 5))
+        desk.counters.request_ended(request())
+        desk.now += READ_SECONDS
+        desk.counters.now()
+        desk.accounts.give(Spent("box", "other", "anna", 140, 9))
+        assert (desk.spent(ALL), desk.spent(GLM)) == (Amounts(150, 35), Amounts(150, 35))
+
     def test_out_of_reach(self, desk: Desk) -> None:
         """A ledger that cannot be read is told of once, and asked again; counting goes on."""
         desk.follow(limit(ALL))

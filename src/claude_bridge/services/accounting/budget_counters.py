@@ -320,6 +320,7 @@ class BudgetCounters:
             _log.info("budgets go on from what is in the accounts", event="budgets-read")
 
     def _take_period(self, metered: Metered, answer: Answer, span: Period, unwritten: Amounts, now: float) -> None:
+        """Count what the ledger has of a period, if it is more: it may have lost something, or never got it."""
         meter, counter = metered.meter, self._counter(metered, (), now)
         if counter.period != span:  # it has ended meanwhile
             return
@@ -327,7 +328,7 @@ class BudgetCounters:
         for row in answer.periods.get(_milliseconds(span), ()):
             if meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None:
                 spent = spent.plus(Amounts(row.usd, row.tokens))
-        counter.spent = spent
+        counter.spent = counter.spent.at_least(spent)
         self._tell(metered, (), counter)
 
     def _sums(self, records: Sequence[RequestRecord], periods: dict[Meter, Period]) -> dict[tuple[Meter, Who], Amounts]:
