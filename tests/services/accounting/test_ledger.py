@@ -246,6 +246,21 @@ class ReadingTests:
         desk.writer.held.callback(0)
         assert (told, result) == ([["b"]], [Answer({}, {})])
 
+    def test_delays_no_write(self, desk: Desk) -> None:
+        """What waits is written when it would have been, or as soon as the reading has ended."""
+        desk.book("a")
+        desk.clock.advance(0.7)
+        self.read(desk)
+        desk.clock.advance(0.2)
+        assert desk.writer.written == [["a"]]
+        desk.book("b")
+        desk.clock.advance(0.7)
+        answer = desk.writer.answer = Deferred()
+        self.read(desk)
+        desk.clock.advance(0.2)
+        answer.callback(Answer({}, {}))
+        assert desk.writer.written == [["a"], ["b"]]
+
     def test_two_at_a_time(self, desk: Desk) -> None:
         """Readings follow each other, on one connection."""
         first = desk.writer.answer = Deferred()
@@ -430,6 +445,19 @@ class RecallTests:
         held.callback(None)
         desk.clock.advance(0)
         assert (answers, desk.writer.written) == ([()], [["a", "b"]])
+
+    def test_more_and_more_who_ask(self, desk: Desk) -> None:
+        """What is due is written although somebody else has asked each time that a question is answered."""
+        desk.book("a")
+        held = desk.writer.recall_held = Deferred()
+        self.asked(desk, at_once=True)
+        for number in range(3):
+            desk.clock.advance(1)
+            self.asked(desk, SessionName("key:bob", str(number)), at_once=True)
+            last, held = held, Deferred()
+            desk.writer.recall_held = held
+            last.callback(None)
+        assert desk.writer.written[0] == ["a"]
 
     def test_two_who_ask(self, desk: Desk) -> None:
         """A session that several ask for is read once, and both get the same."""

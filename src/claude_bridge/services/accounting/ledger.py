@@ -106,6 +106,7 @@ class BufferedLedger:
     _under_way: int = field(default=0, init=False)
     _idle: list[Deferred[None]] = field(factory=list, init=False)
     _write_began: float = field(default=0.0, init=False)
+    _is_due: bool = field(default=False, init=False)
     _removal_due: float = field(init=False)
     _trouble: str = field(default="", init=False)
     _trouble_told: float | None = field(default=None, init=False)
@@ -202,9 +203,6 @@ class BufferedLedger:
             return self.spent(question, begun)
         if self._stopped or self._refused:
             return fail(Unavailable("it is not used"))
-        timer, self._timer = self._timer, None
-        stop_timer(timer)
-        self._write_began = self._clock.seconds()
         begun(tuple(self._waiting))
         read: Deferred[Answer] = Deferred()
         opened = self._open_writer() if self._writer is None else succeed(self._writer)
@@ -251,7 +249,8 @@ class BufferedLedger:
         """Begin to write what waits, but no more than `BATCH`."""
         self._timer = None
         if self._writing is not None:
-            return  # something is recalled; `_settle` goes on
+            self._is_due = True  # something is read; `_settle` goes on
+            return
         waiting = self._waiting
         self._write_began = self._clock.seconds()
         self._begin([waiting.popleft() for _ in range(min(len(waiting), BATCH))])
@@ -334,7 +333,10 @@ class BufferedLedger:
     def _settle(self) -> None:
         """Note that no write is under way, and when the next one begins."""
         self._writing = None
-        if self._waiting and not self._stopped and self._timer is None:
+        is_due, self._is_due = self._is_due, False
+        if is_due and self._waiting and not self._stopped:
+            self._write()  # before anybody else has his turn, so that those who ask cannot put it off
+        elif self._waiting and not self._stopped and self._timer is None:
             passed = self._clock.seconds() - self._write_began
             pause = 0.0 if len(self._waiting) >= BATCH else max(0.0, WRITE_SECONDS - passed)
             self._timer = self._clock.callLater(pause if self._trouble_told is None else RETRY_SECONDS, self._write)
