@@ -58,6 +58,7 @@ class BodyTests:
             (b"[]", "session_id: Field required"),
             (b"{}", "session_id: Field required"),
             (b'{"session_id": ""}', "session_id: Field required"),
+            (b'{"session_id": "\\u0001"}', "session_id: Field required"),
             (b'{"session_id": 5}', "session_id: Field required"),
             (b'{"session_id": null}', "session_id: Field required"),
             (b'{"session_id": "' + b"x" * MAX_BODY + b'"}', "4,096 bytes"),

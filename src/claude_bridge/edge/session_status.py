@@ -33,10 +33,11 @@ def asked_session(body: bytes) -> str:
         asked = strict_json.decode(body)
     except strict_json.JsonError as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
-    session = asked.get("session_id") if isinstance(asked, dict) else None
-    if not isinstance(session, str) or not session:
+    given = asked.get("session_id") if isinstance(asked, dict) else None
+    session = printable_id(given) if isinstance(given, str) else ""
+    if not session:  # the accounts have the requests without a session under ""
         raise InvalidRequest("session_id: Field required, the id of a session")
-    return printable_id(session)
+    return session
 
 
 def rendered(
