@@ -321,6 +321,22 @@ class RouteTests:
         office.stage.clock.advance(LONGEST_PAUSE)
         assert office.stage.sent["model"] == "small"
 
+    def test_the_other_route_begins_anew(self) -> None:
+        """What failed before the route was taken is not held against its models: they are asked again as usual."""
+        office = Office(f"{ALL}then = route cheap\n[route:cheap]\nmodels = small\n")
+        office.ask()
+        first = office.stage.call
+        office.ask(request_id="req_2")
+        first.answer(status=500)
+        office.stage.call.answer(*ANSWER)
+        office.stage.clock.advance(LONGEST_PAUSE)
+        office.stage.call.answer(status=500)
+        office.stage.clock.advance(LONGEST_PAUSE)
+        assert len(office.stage.client.calls) == 4
+        office.stage.call.answer(*ANSWER)
+        assert [each.outcome for each in office.stage.records.requests] == ["ok", "ok"]
+        office.assert_nothing_is_held()
+
     def test_refused_while_a_model_fails(self) -> None:
         """Without a route the request ends with the words of the budget, not with what failed before."""
         office = Office(ALL)

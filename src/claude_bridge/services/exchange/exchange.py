@@ -318,8 +318,12 @@ class Exchange:
         return plan
 
     def _follow(self, plan: Plan) -> None:
-        """Begin with the models of a plan, at the one at which the conversation was answered last."""
+        """Begin with the models of a plan, at the one at which the conversation was answered last.
+
+        Failures of another plan's models do not count, but its requests do.
+        """
         self._plan = self._recorder.plan = plan
+        self._budget = None
         self._conversation, self._place = None, NOWHERE
         if self._info.session and plan.has_choice:
             self._conversation = Conversation(self._owner, self._info.session, self._info.agent, plan.route.name)
