@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -228,6 +229,22 @@ class HoldingTests:
         office.ask()
         assert office.stage.error.outcome == "internal_fault"
         office.assert_nothing_is_held()
+        logged_failures.clear()
+
+    def test_fault_over_the_end(self, monkeypatch: pytest.MonkeyPatch, logged_failures: list[LogEvent]) -> None:
+        """An error that cannot be told to the client ends the request all the same."""
+        office = Office(ALL)
+
+        def broken(*_: object, **__: object) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr(FakeClientResponse, "fail", broken)
+        office.ask()
+        office.stage.fail(refusal("broken"), status=400)
+        assert office.stage.admission.active == 0
+        office.assert_nothing_is_held()
+        gc.collect()
+        assert [each["log_failure"].type for each in logged_failures] == [RuntimeError]
         logged_failures.clear()
 
     def test_no_key(self) -> None:

@@ -838,7 +838,10 @@ class Exchange:
     def _fail(self, error: BridgeError) -> None:
         if self._ended:
             return
-        self._downstream.fail(error)
+        try:
+            self._downstream.fail(error)
+        except Exception as fault:  # noqa: BLE001 - what is held for the request must be given back
+            self._fault(fault)
         self._end(error.outcome, self._log_reason or error.message)
 
     def _end(self, outcome: str, reason: str = "") -> None:
