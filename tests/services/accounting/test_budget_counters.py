@@ -24,6 +24,7 @@ from claude_bridge.services.accounting.budget_counters import (
     Answers,
     BudgetCounters,
 )
+from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.store.errors import Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question, Spent
 from claude_bridge.services.interfaces import AttemptRecord, Records, RequestRecord
@@ -165,6 +166,15 @@ class CountTests:
         desk.now = NOON + 3600
         desk.counters.request_ended(request(attempt(started=NOON + 3599), attempt(started=NOON + 3600.0004)))
         assert (desk.spent(HOURLY), desk.spent(ALL)) == (Amounts(100, 30), Amounts(200, 60))
+
+    def test_impossible_numbers(self, desk: Desk) -> None:
+        """Of what a backend reports no more counts than the ledger takes."""
+        desk.follow(limit(ALL))
+        absurd = evolve(attempt(usd=10**30), usage=Usage(10**18, 5, 1))
+        desk.counters.request_ended(request(absurd))
+        (written,) = entry_of(request(absurd)).attempts
+        cost, *tokens = (each or 0 for each in (written.cost, written.input, written.cache_read, written.output))
+        assert desk.spent(ALL) == Amounts(cost, sum(tokens))
 
     def test_next_period(self, desk: Desk) -> None:
         """With the next hour nothing is spent."""

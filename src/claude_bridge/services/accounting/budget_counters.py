@@ -20,7 +20,9 @@ from twisted.python.failure import Failure
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.budget_periods import Period, period
 from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, Who, described, spent_of
+from claude_bridge.services.accounting.counts import of_attempt
 from claude_bridge.services.accounting.ledger_entries import FORWARDED
+from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TOKENS
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
@@ -393,8 +395,13 @@ class BudgetCounters:
 
 
 def _amounts(record: AttemptRecord) -> Amounts:
-    usage = record.usage
-    return Amounts(record.cost or 0, 0 if usage is None else usage.prompt_tokens + usage.output_tokens)
+    """Return what an attempt has used, no more than the ledger takes of it."""
+    usage, usd = record.usage, record.cost or 0
+    tokens = 0 if usage is None else usage.prompt_tokens + usage.output_tokens
+    if tokens > MAX_TOKENS or usd > MAX_COST:
+        counts = of_attempt(record)
+        usd, tokens = counts.cost, counts.prompt + counts.output
+    return Amounts(usd, tokens)
 
 
 def _started(record: AttemptRecord) -> float:
