@@ -515,6 +515,13 @@ class RecallTests:
         assert (first, same) == ([], [])
         assert other[0].check(Unavailable)
 
+    def test_bounded_for_one_session(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So do only so many for one session, which may be dropped and come back again and again."""
+        monkeypatch.setattr(module, "MOST_ASKING", 2)
+        first, second, third = self.asked(desk), self.asked(desk), self.asked(desk)
+        assert (first, second) == ([], [])
+        assert third[0].check(Unavailable)
+
     def test_after_a_damaged_file(self, desk: Desk) -> None:
         """The new file has nothing of the session, and says so."""
         desk.writer.recall_trouble = Broken("malformed")

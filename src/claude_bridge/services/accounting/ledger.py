@@ -50,6 +50,9 @@ BATCH: Final = 5_000
 MOST_ASKED: Final = 5_000
 """Sessions that wait to be recalled."""
 
+MOST_ASKING: Final = 100
+"""Questions for one session that wait."""
+
 FIRST_REMOVAL_SECONDS: Final = 600.0
 """From the start to the first removal of what is old: by then a clock that was wrong at the start of the machine is
 right."""
@@ -170,8 +173,9 @@ class BufferedLedger:
         """
         if self._refused:
             return succeed(())
-        if name not in self._asked and len(self._asked) >= MOST_ASKED:
-            return fail(Unavailable("too many sessions wait to be recalled"))
+        asking = self._asked.get(name)
+        if len(self._asked) >= MOST_ASKED if asking is None else len(asking) >= MOST_ASKING:
+            return fail(Unavailable("too many questions for sessions wait"))
         waiting: Deferred[Sequence[PastAgent]] = Deferred(lambda cancelled: self._not_asked(name, cancelled))
         self._asked.setdefault(name, []).append(waiting)
         if at_once and self._writing is None and not self._stopped:
