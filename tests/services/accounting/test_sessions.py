@@ -129,6 +129,14 @@ class RestoringTests:
         assert named["a-1"].last.backend == "cloud"
         assert (named["a-2"].type, named["a-2"].parent, named["a-2"].last) == ("Plan", "a-0", ANSWER)
 
+    def test_agents_of_which_only_the_sum_is_known(self) -> None:
+        """They count in the session, and among the agents without figures of their own."""
+        found = session(agent("a-1"))
+        found.restore([past("a-1"), past("", 3)._replace(agent=None)])
+        assert [name for name, _ in found.agents()] == ["a-1"]
+        assert found.other_agents is not None
+        assert (found.other_agents.counts.requests, found.counts.requests) == (3, 5)
+
     def test_agents_add_up(self) -> None:
         """Two agents make one, as where there are too many."""
         one, two = Agent(counts=Counts(cost=1)), Agent(counts=Counts(cost=2))

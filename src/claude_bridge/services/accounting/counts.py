@@ -56,6 +56,12 @@ class Breakdown(Generic[KeyT, PartT]):
         found = self._parts.get(name)
         return self._begin(name) if found is None else found
 
+    def others(self) -> PartT:
+        """Return `other`, which is made if there is none."""
+        if self.other is None:
+            self.other = self._make()
+        return self.other
+
     def find(self, name: KeyT) -> PartT | None:
         """Return the figures of a name, or None."""
         return self._parts.peek(name)
@@ -85,6 +91,4 @@ class Breakdown(Generic[KeyT, PartT]):
         self._parts.discard(name)
         if part is None:
             return
-        if self.other is None:
-            self.other = self._make()
-        self._add(self.other, part)
+        self._add(self.others(), part)

@@ -102,5 +102,8 @@ class Session:
             return
         self.is_complete = True
         for each in past:
-            agent = self._main if each.agent == MAIN else self._agents.of(each.agent)
-            agent.restore(each)
+            if each.agent is None:
+                self._agents.others().restore(each)
+            else:
+                agent = self._main if each.agent == MAIN else self._agents.of(each.agent)
+                agent.restore(each)

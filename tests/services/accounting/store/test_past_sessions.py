@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.services.accounting.store.entries import Entry, LastAnswer
-from claude_bridge.services.accounting.store.past_sessions import past_agents
+from claude_bridge.services.accounting.store.past_sessions import MOST_AGENTS, past_agents
 from claude_bridge.services.accounting.store.sql import SUMS
 from claude_bridge.services.accounting.store.sqlite import connect
 from tests.services.accounting.store.books import NOON, attempt, entry, write
@@ -32,7 +32,7 @@ def owned(**more: Any) -> Entry:
     return entry(owner=OWNER, **more)
 
 
-def found(ledger: sqlite3.Connection, owner: str = OWNER, session: str = "s-1") -> dict[str, dict[str, int]]:
+def found(ledger: sqlite3.Connection, owner: str = OWNER, session: str = "s-1") -> dict[str | None, dict[str, int]]:
     """Return the sums of each agent, but those that are 0."""
     return {
         each.agent: {name: number for name, number in zip(SUMS, each.sums, strict=True) if number}
@@ -111,6 +111,14 @@ class FiguresTests:
             ledger, [owned(agent=name, started=NOON + when) for name, when in (("a", 9000), ("b", 5000), ("c", 7000))]
         )
         assert list(found(ledger)) == ["b", "c", "a"]
+
+    def test_too_many_agents(self, ledger: sqlite3.Connection) -> None:
+        """A session that has had thousands of agents is told of in few words, with nothing missing."""
+        agents = [owned(agent=f"a-{number}", started=NOON + number) for number in range(MOST_AGENTS + 50)]
+        write(ledger, [owned(), *agents])
+        past = past_agents(ledger.cursor(), OWNER, "s-1")
+        assert (len(past), past[-1].agent) == (MOST_AGENTS + 2, f"a-{MOST_AGENTS + 49}")
+        assert {each.agent: each.sums[0] for each in past if each.agent in {None, ""}} == {None: 50, "": 1}
 
 
 class LastAnswerTests:

@@ -88,10 +88,11 @@ class LastAnswer(NamedTuple):
 class PastAgent(NamedTuple):
     """What the ledger has of the main conversation (``agent`` is "") or of a subagent.
 
-    ``sums`` are as in `sql.SUMS`.
+    ``agent`` is None for all those together that were not used for longest, where there are too many. ``sums`` are as
+    in `sql.SUMS`.
     """
 
-    agent: str
+    agent: str | None
     type: str
     parent: str
     sums: tuple[int, ...]

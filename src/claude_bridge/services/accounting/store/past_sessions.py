@@ -7,23 +7,26 @@ from typing import Any, Final
 from claude_bridge.services.accounting.store import sql
 from claude_bridge.services.accounting.store.entries import LastAnswer, PastAgent
 
-_ANSWERS_OF: Final = 200
-"""Agents whose last answer is looked for, the last ones that were used."""
+MOST_AGENTS: Final = 200
+"""Agents that are returned one by one, the last ones that were used."""
 
 
 def past_agents(cursor: Any, owner: str, session: str) -> tuple[PastAgent, ...]:  # noqa: ANN401 - of whatever database
     """Return the main conversation and the agents of an owner's session, those used last at the end; or nothing.
 
     An agent that went to backends with a credential of the client and with others is in several rows: it is returned
-    once.
+    once. Who gets them adds them up in one turn, so too many subagents are added up here.
     """
-    found: dict[str, PastAgent] = {}
+    found: dict[str | None, PastAgent] = {}
     rows = cursor.execute(sql.PAST_AGENTS, (owner, session)).fetchall()
-    for place, (number, agent, kind, parent, *sums) in enumerate(rows, start=_ANSWERS_OF - len(rows)):
-        last = _last_answer(cursor, number) if place >= 0 else None
-        row = PastAgent(agent, kind, parent, tuple(sums), last)
-        before = found.pop(agent, None)
-        found[agent] = row if before is None else _together(before, row)
+    single = {agent for _, agent, *_ in rows[-MOST_AGENTS:]} | {""}
+    for number, agent, kind, parent, *sums in rows:
+        if agent in single:
+            row = PastAgent(agent, kind, parent, tuple(sums), _last_answer(cursor, number))
+        else:
+            row = PastAgent(None, "", "", tuple(sums), None)
+        before = found.pop(row.agent, None)
+        found[row.agent] = row if before is None else _together(before, row)
     return tuple(found.values())
 
 
