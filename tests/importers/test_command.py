@@ -44,7 +44,7 @@ class StatusTests:
         status, out, err = imported(ROUTER.replace("Router", "mine: 1, Router").encode())
         assert status == IN_PART
         assert "[backend:box]" in out
-        assert "not carried over:\n  mine: has no counterpart here" in err
+        assert "not carried over:\n  mine: no counterpart here" in err
 
     @pytest.mark.parametrize(
         ("content", "told"),

@@ -501,7 +501,7 @@ class NotUsableTests:
         source.write_text('{"Providers": [{"name": "a", "api_key": "sk-invented-key-1", "models": ["m"]}]}')
         result = import_to_file(source, tmp_path / "new.ini")
         assert (result.status, result.text) == (2, "")
-        assert "has no backend that could be carried over\n  Providers[0].api_base_url: is no address" in result.told
+        assert "has no backend that could be carried over\n  Providers[0].api_base_url: no address" in result.told
 
 
 WORDS = [

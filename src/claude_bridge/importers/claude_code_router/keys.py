@@ -46,7 +46,7 @@ def keys_of(item: Object, path: str, backend: str, reading: Reading) -> tuple[Ke
         if all(each.key.parts != other.key.parts for other in known):
             known.append(each)
     if not found and (placeholder := _placeholder(item)):
-        reading.draft.remark(f"{path}.{placeholder}", "is a placeholder: no key is sent; set api_key if one is needed")
+        reading.draft.remark(f"{path}.{placeholder}", "a placeholder, so no key is sent; set api_key if one is needed")
     return tuple(known)
 
 
@@ -61,7 +61,7 @@ def key_strategy(item: Object, path: str, keys: int, reading: Reading) -> str:
     if item.get("enable_rotation", item.get("enableRotation", True)) is False:
         return "fill_first"
     if strategy and strategy not in _STRATEGIES:
-        reading.draft.lose(f"{path}.rotation_strategy", "is no way to choose a key here: fill_first is used")
+        reading.draft.lose(f"{path}.rotation_strategy", "no way to choose a key here: fill_first is used")
     return _STRATEGIES.get(strategy, "" if strategy else "round_robin")
 
 
@@ -73,7 +73,7 @@ def _single(item: Object, path: str, backend: str, reading: Reading) -> Iterator
             if key is not None:
                 yield KeyOfBackend(key=key)
         elif not is_nothing(written):
-            reading.draft.lose(f"{path}.{field}", "is no text, so it is no key")
+            reading.draft.lose(f"{path}.{field}", "not a text, so no key")
 
 
 def _pool(item: Object, path: str, backend: str, reading: Reading) -> Iterator[KeyOfBackend]:
@@ -86,11 +86,11 @@ def _pool(item: Object, path: str, backend: str, reading: Reading) -> Iterator[K
             options: Mapping[str, Any] = each if isinstance(each, dict) else {"key": each}
             written = next((options[name] for name in (*KEY_FIELDS, "key", "token") if options.get(name)), None)
             if options.get("enabled") is False or not isinstance(written, str):
-                reading.draft.remark(at, "is switched off, or has no key")
+                reading.draft.remark(at, "switched off, or without a key")
                 continue
             key = reading.credential(written, at, variable_name(backend, "api key"))
             if key is None:
-                reading.draft.remark(at, "is a placeholder: it is left out")
+                reading.draft.remark(at, "a placeholder, so left out")
                 continue
             priority = options.get("priority")
             order = -float(priority) if isinstance(priority, int | float) else 0.0

@@ -78,17 +78,17 @@ def read_providers(reading: Reading) -> None:
     items = reading.data.get(field)
     if not isinstance(items, list):
         if items is not None:
-            reading.draft.lose(field, "is not a list, so it has no provider")
+            reading.draft.lose(field, "not a list, so without a provider")
         return
     if field == "Providers" and not is_nothing(reading.data.get("providers")):
-        reading.draft.lose("providers", "is ignored where there is a Providers, as the router does")
+        reading.draft.lose("providers", "ignored where there is a Providers, as the router does")
     reading.names = {names.plain_name(str(item.get("name")), "").casefold() for item in items if isinstance(item, dict)}
     for number, item in enumerate(items):
         path = f"{field}[{number}]"
         if isinstance(item, dict):
             _Reader(item, path, reading).read()
         else:
-            reading.draft.lose(path, "is not an object, so it is no provider")
+            reading.draft.lose(path, "not an object, so no provider")
     _report_twins(reading)
 
 
@@ -123,7 +123,7 @@ class _Reader:
         """Add what it configures."""
         item, draft = self._item, self._reading.draft
         if item.get("enabled") is False:
-            draft.remark(self._path, "is switched off, so it is left out")
+            draft.remark(self._path, "switched off, so left out")
             return
         whole_use, per_model = self._transformers()
         if any(isinstance(each, str) and each.lower() in VERTEX for each in _flat(whole_use)):
@@ -142,7 +142,7 @@ class _Reader:
         name = str(self._item.get("name") or "").strip()
         backend = self._reading.backends.take(names.plain_name(name, names.of_host(host_of(where.url))))
         if backend != name:
-            told = f"is called {backend} here, as in /model {backend},MODEL"
+            told = f"called {backend} here, as in /model {backend},MODEL"
             self._reading.draft.remark(f"{self._path}.name", told)
         provider = Provider(name=name, backend=backend, path=self._path)
         self._reading.providers.append(provider)
@@ -163,7 +163,7 @@ class _Reader:
         kind = _PROTOCOLS.get(protocol, kind)
         found = address(self._reading.referring(written) if isinstance(written, str) else "", kind)
         if not found.url:
-            draft.lose(f"{self._path}.{field}", "is no address of a server, so the provider is left out")
+            draft.lose(f"{self._path}.{field}", "no address of a server, so the provider is left out")
             return None
         for told in found.lost:
             draft.lose(f"{self._path}.{field}", f"{told} is left out")
@@ -227,7 +227,7 @@ class _Reader:
             if isinstance(found, str) and found.strip():
                 yield found.strip()
             elif not is_nothing(each):
-                self._reading.draft.lose(f"{provider.path}.models[{number}]", "is no name of a model")
+                self._reading.draft.lose(f"{provider.path}.models[{number}]", "not the name of a model")
 
     def _model(self, provider: Provider, model: str, effect: Effects) -> None:
         """Add a model with what its transformers come to, and what version 3 knows of it."""

@@ -75,7 +75,7 @@ class Reading:
                 if isinstance(each, Secret):
                     checked(each.reveal())
         except ValueError as error:
-            self.draft.lose(path, f"is no key that could be sent: {error}")
+            self.draft.lose(path, f"not a key that could be sent: {error}")
             return None
         return found
 

@@ -63,17 +63,17 @@ def read_routes(reading: Reading) -> None:
     router = reading.data.get("Router")
     given = router if isinstance(router, dict) else {}
     if not isinstance(router, dict) and not is_nothing(router):
-        reading.draft.lose("Router", "is not an object, so it has no route")
+        reading.draft.lose("Router", "not an object, so without a route")
     fallbacks = _fallbacks(reading)
     for kind in _KINDS:
         models = list(_models(given.get(kind.word), _path(kind.word, reading), reading))
         if models:
             _add(kind, models, given, fallbacks.get(kind.word, []), reading)
         elif kind.word in fallbacks:
-            reading.draft.remark(f"fallback.{kind.word}", "has no effect without a route of that name")
+            reading.draft.remark(f"fallback.{kind.word}", "no effect without a route of that name")
     for word in given:
         if word not in _WORDS | _OTHER and not is_off(given[word]):
-            reading.draft.lose(f"Router.{word}", "is no route of the router itself: a script of yours may read it")
+            reading.draft.lose(f"Router.{word}", "not a route of the router itself: a script of yours may read it")
     _complete(reading)
 
 
@@ -88,7 +88,7 @@ def _add(kind: _Kind, models: Sequence[str], router: Object, fallback: Sequence[
         written = router.get("longContextThreshold")
         threshold = whole(written)
         if threshold is None and not is_nothing(written):
-            reading.draft.lose("Router.longContextThreshold", f"is no number of tokens: {_USUAL_THRESHOLD} is used")
+            reading.draft.lose("Router.longContextThreshold", f"not a number of tokens: {_USUAL_THRESHOLD} is used")
         when = f"{when} {threshold or _USUAL_THRESHOLD}"
     if kind.word == "webSearch":
         _report_search(models[0], reading)
@@ -121,14 +121,14 @@ def _fallbacks(reading: Reading) -> dict[str, list[str]]:
     """Return the models that stand in for those of each kind of request."""
     given = reading.data.get("fallback")
     if given is not None and not isinstance(given, dict):
-        reading.draft.lose("fallback", "is not an object with a list for each kind of request")
+        reading.draft.lose("fallback", "not an object with a list for each kind of request")
     found: dict[str, list[str]] = {}
     for word, models in given.items() if isinstance(given, dict) else ():
         if word in _WORDS:
             named = list(_models(models, f"fallback.{word}", reading))
             found |= {word: named} if named else {}
         elif not is_nothing(models):
-            reading.draft.lose(f"fallback.{word}", "is no kind of request")
+            reading.draft.lose(f"fallback.{word}", "not a kind of request")
     if "default" in found:
         told = "a request that names its model, as with /model, has no fallback here"
         reading.draft.remark("fallback.default", told)
@@ -138,7 +138,7 @@ def _fallbacks(reading: Reading) -> dict[str, list[str]]:
 def _models(value: object, path: str, reading: Reading) -> Iterator[str]:
     """Yield the names of the models in a value: one, or a list."""
     if not is_nothing(value) and not isinstance(value, str | list):
-        reading.draft.lose(path, "is not the name of a model")
+        reading.draft.lose(path, "not the name of a model")
         return
     several = texts(value)
     for number, each in enumerate(several):
@@ -151,7 +151,7 @@ def resolve(written: str, path: str, reading: Reading) -> str | None:
     """Return the name in the result of ``provider,model`` or ``provider/model``; None if it leads nowhere."""
     provider, model = _split(reading.referring(written), reading)
     if provider is None or not model:
-        reading.draft.lose(path, "leads to no model of this file, so it is left out: the next route that fits is taken")
+        reading.draft.lose(path, "not a model of this file, so left out: the next route that fits is taken")
         return None
     known = provider.aliases.get(model) or next(
         (alias for name, alias in provider.aliases.items() if name.casefold() == model.casefold()), None

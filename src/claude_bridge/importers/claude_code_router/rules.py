@@ -48,9 +48,9 @@ def read_rules(reading: Reading) -> None:
     for number, rule in enumerate(rules if isinstance(rules, list) else []):
         path = f"Router.rules[{number}]"
         if not isinstance(rule, dict):
-            reading.draft.lose(path, "is not an object, so it is no rule")
+            reading.draft.lose(path, "not an object, so no rule")
         elif rule.get("enabled") is False:
-            reading.draft.remark(path, "is switched off, so it is left out")
+            reading.draft.remark(path, "switched off, so left out")
         elif route := _route(rule, path, reading):
             added.append(evolve(route, name=taken.take(route.name)))
             decided |= {added[-1].name} if isinstance(rule.get("fallback"), dict) else set()
@@ -80,7 +80,7 @@ def _route(rule: Object, path: str, reading: Reading) -> ImportedRoute | None:
 def _condition(rule: Object, path: str, reading: Reading) -> tuple[str, str]:
     """Return the pattern or the kind of request of a rule, and report a condition that is neither."""
     if rule.get("type") == "script":
-        reading.draft.lose(path, "is a script of yours: its JavaScript cannot be used here")
+        reading.draft.lose(path, "a script of yours: its JavaScript cannot be used here")
         return "", ""
     given = rule.get("condition")
     found = (
@@ -110,7 +110,7 @@ def _target(rule: Object, path: str, reading: Reading) -> str | None:
         else:
             reading.draft.lose(where, "the bridge changes no field of a request")
     if not isinstance(target, str) or not target.strip():
-        reading.draft.lose(path, "leads to no model")
+        reading.draft.lose(path, "a rule that leads to no model")
         return None
     return resolve(target.strip().strip("\"'"), at, reading)
 

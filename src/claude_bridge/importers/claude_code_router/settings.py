@@ -97,7 +97,7 @@ def read_settings(reading: Reading) -> None:
     if isinstance(level, str) and level.strip():
         known = _LEVELS.get(level.strip().lower())
         if known is None:
-            reading.draft.lose("LOG_LEVEL", "is no level of a log here")
+            reading.draft.lose("LOG_LEVEL", "not a level of the log here")
         else:
             reading.draft.log = ImportedLog(came_from="LOG_LEVEL", level=known)
     _others(reading)
@@ -110,7 +110,7 @@ def _keys(reading: Reading) -> None:
         name = plain_name(str(options.get("name") or options.get("id") or ""), "all-clients")
         key = reading.credential(written, path, "CLAUDE_BRIDGE_KEY")
         if key is None:
-            told = "is a placeholder that anybody can guess: no key is asked for"
+            told = "a placeholder that anybody can guess: no key is asked for"
             reading.draft.remark(path, told)
         elif key.parts not in seen:
             seen.add(key.parts)
@@ -188,7 +188,7 @@ def _host(data: Object, gateway: Any, reading: Reading) -> str:  # noqa: ANN401 
     host = written.strip().strip("[]") if isinstance(written, str) else ""
     if re.fullmatch(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+", host):
         return _HOST if host.lower() == "localhost" else host
-    reading.draft.lose("HOST", f"is no plain address: {_HOST} is taken for it")
+    reading.draft.lose("HOST", f"not a plain address: {_HOST} is taken for it")
     return _HOST
 
 
@@ -197,7 +197,7 @@ def _port(data: Object, gateway: Any, reading: Reading) -> int:  # noqa: ANN401 
     port = whole(written)
     if port is not None and port <= MAX_PORT:
         return port
-    reading.draft.lose("PORT", f"is no number of a port: {_PORT} is taken for it")
+    reading.draft.lose("PORT", f"not the number of a port: {_PORT} is taken for it")
     return _PORT
 
 
@@ -240,7 +240,7 @@ def _timeout(reading: Reading) -> None:
         return
     milliseconds = number(written)
     if milliseconds is None or not 1 <= milliseconds <= DAY * 1000:
-        reading.draft.lose("API_TIMEOUT_MS", "is no time up to a day: the bridge's own limits hold")
+        reading.draft.lose("API_TIMEOUT_MS", "not a time up to a day: the bridge's own limits hold")
         return
     backends = reading.draft.backends
     backends[:] = [evolve(each, first_byte_timeout=milliseconds / 1000) for each in backends]
@@ -258,12 +258,12 @@ def _others(reading: Reading) -> None:
         elif name in _LOSSES:
             draft.lose(name, _LOSSES[name])
         elif name in _WINDOW:
-            draft.remark(name, "is about the router's own window")
+            draft.remark(name, "about the router's own window")
         elif name == "transformers":
             for at in range(len(value) if isinstance(value, list) else 1):
-                draft.lose(f"transformers[{at}]", "is JavaScript of yours, which cannot be used here")
+                draft.lose(f"transformers[{at}]", "JavaScript of yours, which cannot be used here")
         elif _VARIABLE.fullmatch(name) and isinstance(value, str):
             if name in reading.defined and name not in reading.used:
                 draft.lose(name, "nothing in the file uses it: the router only passed it on as a variable")
         else:
-            draft.lose(name, "has no counterpart here")
+            draft.lose(name, "no counterpart here")

@@ -24,8 +24,8 @@ _NOT_NEEDED: Final[Mapping[str, str]] = {
     "vercel": _OWN_API,
     "openai": "chat completions is what the bridge speaks unless it is told otherwise",
     "gemini": "not needed: Gemini is asked through its OpenAI-compatible API",
-    "anthropic": "says which API the provider speaks, which is `kind` here",
-    "openai-responses": "says which API the provider speaks, which is `kind` here",
+    "anthropic": "the API that the provider speaks, which is `kind` here",
+    "openai-responses": "the API that the provider speaks, which is `kind` here",
     "tooluse": "not needed: nothing forces a model to call a tool here, but calls that it writes as text are recovered",
     "enhancetool": "not needed: broken arguments of tool calls are mended for every model, and still streamed",
     "cleancache": "not needed: marks of cached prefixes are sent only to backends that understand them",
@@ -87,7 +87,7 @@ def _named(use: object, path: str, draft: ImportedConfiguration) -> Iterator[tup
             case [str() as name]:
                 yield at, name.strip(), {}
             case _ if not is_nothing(each):
-                draft.lose(at, "is neither the name of a transformer nor a name with options")
+                draft.lose(at, "neither the name of a transformer nor a name with options")
 
 
 def _one(name: str, options: Mapping[str, Any], at: str, draft: ImportedConfiguration, found: Effects) -> None:
@@ -97,7 +97,7 @@ def _one(name: str, options: Mapping[str, Any], at: str, draft: ImportedConfigur
         if tokens is not None:
             found.limit(tokens)
         elif name == "maxtoken":
-            draft.lose(at, "has no max_tokens, so it does nothing")
+            draft.lose(at, "no max_tokens, so it does nothing")
     elif name == "maxcompletiontokens":
         found.traits["max_tokens_field"] = "max_completion_tokens"
     elif name == "reasoning" and rest.pop("enable", True) is False:
@@ -107,7 +107,7 @@ def _one(name: str, options: Mapping[str, Any], at: str, draft: ImportedConfigur
     elif name in _NOT_NEEDED:
         draft.remark(at, _NOT_NEEDED[name])
     elif name != "customparams":
-        draft.lose(at, f"{name} is not a transformer of the router itself: its JavaScript cannot be used here")
+        draft.lose(at, f"{name}: not a transformer of the router itself, and JavaScript cannot be used here")
         return
     for key in rest:
         draft.lose(f"{at}.{key}", _option(name, key))
