@@ -40,7 +40,13 @@ class NameTests:
 
     @pytest.mark.parametrize(
         ("wanted", "name"),
-        [("Qwen/Qwen3:free", "Qwen/Qwen3:free"), ("a model", "a-model"), ("x@claude-bridge", "x"), ("\x01", "model")],
+        [
+            ("Qwen/Qwen3:free", "Qwen/Qwen3:free"),
+            ("a model", "a-model"),
+            ("x@claude-bridge", "x"),
+            ("\x01", "model"),
+            ('"q"', "q"),
+        ],
     )
     def test_model(self, wanted: str, name: str) -> None:
         """A model keeps its name, apart from spaces and the mark of published names."""

@@ -66,6 +66,11 @@ class ReportTests:
         text = report(draft(), NOTHING, findings, None)
         assert "not carried over:\n  x[0], x[1]: is lost\ndifferent here:\n  y: is different\n" in text
 
+    def test_nothing_that_a_terminal_obeys(self) -> None:
+        """Names of the source are shown without control characters."""
+        findings = (Finding("a\x1b[2Jb\nc", "is lost"),)
+        assert "not carried over:\n  a?[2Jb?c: is lost\n" in report(draft(), NOTHING, findings, None)
+
     def test_keys(self) -> None:
         """Where clients need a key, it is said how they get it."""
         made = draft()

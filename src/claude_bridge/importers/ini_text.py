@@ -157,7 +157,7 @@ class _Writer:
         """Return the lines of a key that an INI file can hold, and report the others."""
         fitting = []
         for line in lines:
-            if why := _unfit(line.value):
+            if why := unfit(line.value):
                 self._lose(section, f"{key} {why}, which no value of an INI file may be or have")
             else:
                 fitting.append(line)
@@ -167,7 +167,7 @@ class _Writer:
         self.findings.append(Finding(section.came_from or section.word, meaning))
 
 
-def _unfit(text: Text) -> str:
+def unfit(text: Text) -> str:
     """Return what is in a value that an INI file cannot hold, or ""."""
     line = text.ini(with_secrets=True)
     if not line.strip():

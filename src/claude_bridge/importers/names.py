@@ -12,6 +12,7 @@ from claude_bridge.core.model_names import MARK
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")
+_QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019"
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _NOT_IN_VARIABLES: Final = re.compile(r"[^A-Z0-9]+")
 
@@ -32,7 +33,7 @@ def plain_name(wanted: str, otherwise: str) -> str:
 
 def model_alias(wanted: str, otherwise: str = "model") -> str:
     """Return a NAME for a ``[model:NAME]``, which may have any characters but spaces."""
-    name = "-".join(wanted.split())
+    name = "-".join(wanted.split()).strip(_QUOTES)
     while name.endswith(MARK):
         name = name.removesuffix(MARK)
     return name if name and name.isprintable() else otherwise

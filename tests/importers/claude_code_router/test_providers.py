@@ -88,6 +88,18 @@ class FormTests:
         assert [each.name for each in draft.models] == found
         assert not lost(draft)
 
+    def test_name_that_no_file_can_hold(self) -> None:
+        """A model whose own name cannot be written is left out, wherever it is named, and reported once."""
+        draft = draft_of(
+            {
+                "Providers": [{**BOX, "models": ['"q"', "m", "a # b"]}],
+                "Router": {"default": 'box,"q"', "think": "box,m"},
+            }
+        )
+        assert [each.name for each in draft.models] == ["m"]
+        assert lost(draft) == ['Providers[0].models[""q""]', 'Providers[0].models["a # b"]']
+        assert {each.name: each.models for each in draft.routes} == {"think": ("m",), "default": ("m",)}
+
     def test_no_models(self) -> None:
         """What is no name of a model is reported."""
         assert lost(draft_of({"Providers": [{**BOX, "models": [5, {"a": 1}]}]})) == [

@@ -24,6 +24,7 @@ from claude_bridge.importers.claude_code_router.keys import (
 from claude_bridge.importers.claude_code_router.reading import Object, Provider, Reading, is_nothing, whole
 from claude_bridge.importers.claude_code_router.transformers import VERTEX, Effects, effects
 from claude_bridge.importers.draft import ImportedBackend, ImportedModel, ImportedPrice, Value
+from claude_bridge.importers.ini_text import unfit
 from claude_bridge.importers.text import plain
 
 _URLS: Final = ("api_base_url", "baseUrl", "baseurl", "base_url", "apiBaseUrl")
@@ -242,7 +243,11 @@ class _Reader:
         )
         name = add_model(self._reading, provider, model, settings)
         pricing = found.get("pricing")
-        if isinstance(pricing, dict) and (price := _price(name, pricing, f"{provider.path}: {model}")):
+        if (
+            name is not None
+            and isinstance(pricing, dict)
+            and (price := _price(name, pricing, f"{provider.path}: {model}"))
+        ):
             self._reading.draft.prices.append(price)
 
     def _of_model(self, model: str, *fields: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
@@ -268,14 +273,18 @@ class _Reader:
                 draft.lose(f"{self._path}.{field}", "a backend has no such option")
 
 
-def add_model(reading: Reading, provider: Provider, model: str, settings: ModelSettings | None = None) -> str:
-    """Add a model of a provider, and return its name in the result.
+def add_model(reading: Reading, provider: Provider, model: str, settings: ModelSettings | None = None) -> str | None:
+    """Add a model of a provider, and return its name in the result; None if no INI file can hold the model's own name.
 
     That is the provider's own name for it, with the backend in front where Claude Code itself uses the name, where it
     would be read as a model of another backend, and where another model has it already. A name with the word of one of
     Claude Code's families is no section's: `claude-bridge launch` would give that model to every request of the family,
     whatever the routes say. So such a model stays ``backend/model``, or has a number if it needs a section.
     """
+    if why := unfit(plain(model)):
+        told = f"the model's name {why}, which no value of an INI file may be or have: the model is left out"
+        reading.draft.lose(f'{provider.path}.models["{model}"]', told)
+        return None
     found = settings or ModelSettings()
     has_family = any(word in model.lower() for word in TIERS)
     if has_family and found == ModelSettings() and not _UNFIT_REFERENCE.search(model):

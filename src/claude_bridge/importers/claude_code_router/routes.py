@@ -156,9 +156,8 @@ def resolve(written: str, path: str, reading: Reading) -> str | None:
     known = provider.aliases.get(model) or next(
         (alias for name, alias in provider.aliases.items() if name.casefold() == model.casefold()), None
     )
-    if known is None:
+    if known is None and (known := add_model(reading, provider, model)) is not None:
         reading.draft.remark(path, f"the model is not in the list of {provider.path}; it is added")
-        return add_model(reading, provider, model)
     return known
 
 
