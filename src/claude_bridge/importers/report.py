@@ -12,10 +12,10 @@ from claude_bridge.importers.ini_text import Written
 
 def report(draft: ImportedConfiguration, written: Written, findings: Sequence[Finding], target: Path | None) -> str:
     """Return the report of an import; ``target`` is the file that was written, None for standard output."""
-    return "".join(f"{_printable(line)}\n" for line in _lines(draft, written, findings, target))
+    return "".join(f"{printable(line)}\n" for line in _lines(draft, written, findings, target))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Return a line without what a terminal would obey: names of the source stand in it."""
     return "".join(each if each.isprintable() else "?" for each in line)
 
