@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from claude_bridge.config.secret import Secret
-from claude_bridge.importers.litellm.values import Values, host, is_reference
+from claude_bridge.importers.litellm.values import Values, fits_a_line, host, is_reference
 from claude_bridge.importers.text import Text, Variable, plain
 from tests.importers.litellm.files import table_of
 
@@ -82,6 +82,29 @@ class SecretTests:
         assert is_reference("os.environ/B")
         assert not is_reference("b")
 
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "a key",
+            "kéy-12345678",
+            "'quoted-12345678'",
+            "***",
+            "",
+            "command:date",
+            "file:/etc/shadow",
+            "weight=3",
+            "a\nb",
+        ],
+    )
+    def test_not_sendable(self, written: str) -> None:
+        """A key that would be taken for something else, such as a command to run, is none."""
+        assert not values().is_sendable(written)
+
+    @pytest.mark.parametrize("written", ["sk-1234", "a$b{c}", "os.environ/B", "os.environ/KEY", "a#b"])
+    def test_sendable(self, written: str) -> None:
+        """Other keys, and those in variables, can be sent."""
+        assert values().is_sendable(written)
+
     def test_header(self) -> None:
         """A header is a secret if its name says so."""
         assert values().header("X-Api-Key", "k", "").has_secret
@@ -92,6 +115,20 @@ class SecretTests:
         reader = values()
         reader.secret("sk-one-12345", "X", "")
         assert "sk-" not in repr(reader)
+
+
+class LineTests:
+    """Values of an INI file."""
+
+    @pytest.mark.parametrize("text", ["a", "a b", "a#b", "$a", "${b", "a'b"])
+    def test_fits(self, text: str) -> None:
+        """Dollar signs are written twice."""
+        assert fits_a_line(text)
+
+    @pytest.mark.parametrize("text", ["", " a", "a ", "a #b", "a ;b", "#a", "a\nb", "a\u2028b", "'a'", '"a"'])
+    def test_does_not_fit(self, text: str) -> None:
+        """Comments, quotes, and what is not printable."""
+        assert not fits_a_line(text)
 
 
 class HostTests:

@@ -14,7 +14,7 @@ from claude_bridge.importers.litellm.deployment import Place
 from claude_bridge.importers.litellm.notes import Notes
 from claude_bridge.importers.litellm.providers import Provider
 from claude_bridge.importers.litellm.table import Table
-from claude_bridge.importers.litellm.values import Values, fits_a_line, is_reference
+from claude_bridge.importers.litellm.values import Values, fits_a_line
 from claude_bridge.importers.text import Text
 
 _BEARER: Final = "bearer "
@@ -44,15 +44,17 @@ class EntryKeys:
                 if written is None:
                     self._notes.lose(path, "is no text, so the header is left out")
                 elif name.lower() == "authorization" and written.lower().startswith(_BEARER):
-                    self._stray = self._values.secret(written[len(_BEARER) :].strip(), self._own_variable, path)
+                    self._stray = self._sendable(written[len(_BEARER) :].strip(), self._own_variable, path)
                 elif name.lower() in OWN_HEADERS:
                     self._notes.lose(path, "is a header that the bridge sets itself")
-                elif not _is_header(name, written):
+                elif not self._is_header(name, written):
                     self._notes.lose(path, "is a header that cannot be written here: printable ASCII only")
                 else:
                     found[name] = self._values.header(name, written, path)
         organization = self._parameters.text("organization")
-        if organization is not None:
+        if organization is not None and not self._is_header("OpenAI-Organization", organization):
+            self._notes.lose(self._parameters.at("organization"), "cannot be the value of a header")
+        elif organization is not None:
             found["OpenAI-Organization"] = self._values.plain(organization, "org-x")
         return tuple(found.items())
 
@@ -78,26 +80,29 @@ class EntryKeys:
             written, path = table.text("api_key"), table.at("api_key")
             if written is None:
                 continue
-            if not self._values.is_sendable(written):
-                self._notes.lose(path, "has a space or a character that no HTTP header can carry")
-                return None
-            key = self._values.secret(written, provider.key if is_providers else self._own_variable, path)
-            if key is None:
-                self._notes.remark(path, "is a placeholder, so no key is sent")
-            return key
+            return self._sendable(written, provider.key if is_providers else self._own_variable, path)
         if not provider.key or (not is_account and not is_providers and needs_no_key(url)):
             return None
         return self._values.variable(provider.key)
 
+    def _sendable(self, written: str, wanted: str, path: str) -> Text | None:
+        """Return a key; None, with a note, for a placeholder and for one that cannot be used."""
+        if not self._values.is_sendable(written):
+            self._notes.lose(path, "has a character that no key may have here, or begins like a reference to one")
+            return None
+        key = self._values.secret(written, wanted, path)
+        if key is None:
+            self._notes.remark(path, "is a placeholder, so no key is sent")
+        return key
+
+    def _is_header(self, name: str, written: str) -> bool:
+        line = f"{name}: {self._values.resolved(written) or 'x'}"
+        try:
+            header(line)
+        except ValueError:
+            return False
+        return fits_a_line(line) and "$" not in name
+
     @property
     def _own_variable(self) -> str:
         return f"{self._place.hint}_API_KEY"
-
-
-def _is_header(name: str, written: str) -> bool:
-    line = f"{name}: {'x' if is_reference(written) else written}"
-    try:
-        header(line)
-    except ValueError:
-        return False
-    return fits_a_line(line)

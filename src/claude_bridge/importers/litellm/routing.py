@@ -341,7 +341,7 @@ class Assembly:
     def _add_orphans(self) -> None:
         """Let the fallbacks of a name whose own models were not carried over answer for it."""
         for name in self.rules.fallbacks:
-            if name in self._members or "*" in name:
+            if name in self._members or "*" in name or _listable(name) != name:
                 continue
             models = self._distinct(each for other in self._stand_ins(name) for each in self._named(other))
             if models:
@@ -380,6 +380,9 @@ class Assembly:
 
     def _fixed(self, pattern: str, slots: Sequence[Slot]) -> None:
         """Add the route of a pattern whose names all mean one model."""
+        if _listable(pattern) != pattern:
+            self.notes.lose(f"{slots[0].first.path}.model_name", "is a pattern that no route can have")
+            return
         self._note_spreading(slots)
         models = []
         for slot in slots:

@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import define
 
+from claude_bridge.config.fields import base_url
 from claude_bridge.config.listeners import tcp
 from claude_bridge.config.proxy import proxy
 from claude_bridge.importers.draft import (
@@ -32,9 +33,9 @@ from claude_bridge.importers.litellm.model_entries import Defaults
 from claude_bridge.importers.litellm.notes import Notes
 from claude_bridge.importers.litellm.routing import EVERY, Rules
 from claude_bridge.importers.litellm.table import Table
-from claude_bridge.importers.litellm.values import Values
+from claude_bridge.importers.litellm.values import Values, fits_a_line
 from claude_bridge.importers.litellm.yaml_reader import Scalar, Tree, texts
-from claude_bridge.importers.text import Text, plain
+from claude_bridge.importers.text import Text, Variable, plain
 
 PORT: Final = 4000
 """Where LiteLLM listens unless its command line says otherwise."""
@@ -218,15 +219,18 @@ class Settings:
         if not self.values.is_sendable(written):
             self.notes.lose(
                 self.general.at("master_key"),
-                "has a space or a character that no HTTP header can carry: set LITELLM_MASTER_KEY to another",
+                "has a character that no key may have here: set LITELLM_MASTER_KEY to another one",
             )
-            written = "os.environ/LITELLM_MASTER_KEY"
+            secret = Text(parts=(Variable("LITELLM_MASTER_KEY"),))
+        else:
+            path = self.general.at("master_key")
+            secret = self.values.client_secret(written, "LITELLM_MASTER_KEY", path)
         draft.server = ImportedServer(listen=listen, credentials="keys")
         draft.keys.append(
             ImportedKey(
                 name="master",
                 came_from="general_settings.master_key",
-                secret=self.values.client_secret(written, "LITELLM_MASTER_KEY", "general_settings.master_key"),
+                secret=secret,
             )
         )
 
@@ -275,23 +279,37 @@ class Settings:
         tools = self.file.tables("search_tools")
         chosen = self.litellm.table("websearch_interception_params").text("search_tool_name")
         for tool in sorted(tools, key=lambda each: each.text("search_tool_name") != chosen):
-            parameters = tool.table("litellm_params")
-            engine, key = _ENGINES.get(parameters.text("search_provider") or "", ("", ""))
-            written, base = parameters.text("api_key"), parameters.text("api_base")
-            if not engine or draft.web_search is not None or (engine == "searxng" and base is None):
+            found = self._engine(tool) if draft.web_search is None else None
+            if found is None:
                 self.notes.lose(
                     tool.path, f"is no search that the bridge can use beside another: {', '.join(_ENGINES)}"
                 )
-                continue
-            own = self.values.secret(written, key or "SEARXNG_API_KEY", parameters.at("api_key")) if written else None
-            draft.web_search = ImportedWebSearch(
-                came_from=tool.path,
-                engine=engine,
-                url=None if base is None else self.values.plain(base, "http://127.0.0.1:8888"),
-                api_key=own or (self.values.variable(key) if key else None),
-            )
+            draft.web_search = draft.web_search or found
         if draft.web_search is not None and set(self.litellm.texts("callbacks")) - {_INTERCEPTION}:
             self.litellm.leave("callbacks")
+
+    def _engine(self, tool: Table) -> ImportedWebSearch | None:
+        """Return the search engine of a tool, None for one that cannot be used."""
+        parameters = tool.table("litellm_params")
+        engine, variable = _ENGINES.get(parameters.text("search_provider") or "", ("", ""))
+        written, base = parameters.text("api_key"), parameters.text("api_base")
+        if not engine or (engine == "searxng" and base is None) or not self._is_url(base, hosted=bool(variable)):
+            return None
+        key = self.values.variable(variable) if variable else None
+        if written and self.values.is_sendable(written):
+            key = self.values.secret(written, variable or "SEARXNG_API_KEY", parameters.at("api_key")) or key
+        if variable and key is None:
+            return None
+        url = None if base is None else self.values.plain(base, "https://127.0.0.1:8888")
+        return ImportedWebSearch(came_from=tool.path, engine=engine, url=url, api_key=key)
+
+    def _is_url(self, written: str | None, *, hosted: bool) -> bool:
+        """Return whether an engine may have this address; a service gets its key there, so only encrypted."""
+        text = None if written is None else self.values.resolved(written)
+        try:
+            return text is None or (base_url(text).startswith("https://" if hosted else "http") and fits_a_line(text))
+        except ValueError:
+            return False
 
     def note_rest(self) -> None:
         """Note everything in the file that nothing has used."""

@@ -19,6 +19,9 @@ from claude_bridge.importers.text import Text, Variable, plain
 
 REFERENCE: Final = "os.environ/"
 
+_SOURCES: Final = ("file:", "credential:", "command:", "weight=", "rpm=", "tpm=")
+"""How a configuration says where a key is, and what follows it: a key that begins so cannot be written out."""
+
 _ANY_REFERENCE: Final = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _SHELL: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-[^{}]*)?\}|([A-Za-z_][A-Za-z0-9_]*))")
 """How templates of such files name variables; LiteLLM itself does not know it."""
@@ -67,16 +70,21 @@ class Values:
         :param wanted: a name for the variable that may stand for a key that is written out.
         :param path: where the key is in the file.
         """
-        name = _reference(written)
-        text = written if name is None else self._given(name)
+        text = self.resolved(written)
         return None if text is not None and is_placeholder(text) else self.client_secret(written, wanted, path)
 
-    def is_sendable(self, written: str) -> bool:
-        """Return whether a key, as far as the file has it, can be sent in a header."""
+    def resolved(self, written: str) -> str | None:
+        """Return a value as far as the file has it; None for one that is in a variable of the environment."""
         name = _reference(written)
-        text = written if name is None else self._given(name)
+        return written if name is None else self._given(name)
+
+    def is_sendable(self, written: str) -> bool:
+        """Return whether a key, as far as the file has it, can be sent in a header and written into an INI file."""
+        text = self.resolved(written)
+        if text is None:
+            return True
         try:
-            return text is None or (bool(checked(text)) and fits_a_line(text))
+            return bool(checked(text)) and fits_a_line(text) and not text.startswith(_SOURCES)
         except ValueError:
             return False
 
