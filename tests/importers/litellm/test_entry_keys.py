@@ -19,6 +19,8 @@ class KeyTests:
             ("{model: azure/m, api_base: 'https://r.openai.azure.com'}", "AZURE_API_KEY"),
             ("{model: openai/m, api_base: 'https://llm.example.org/v1'}", "OPENAI_API_KEY"),
             ("{model: openai/m, api_base: 'http://box:8000/v1'}", None),
+            ("{model: azure_ai/m, api_base: os.environ/BASE}", "AZURE_AI_API_KEY"),
+            ("{model: hosted_vllm/m, api_base: os.environ/BASE}", None),
             ("{model: ollama/m}", None),
             ("{model: openai/m, api_base: 'http://box:8000/v1', api_key: none}", None),
         ],

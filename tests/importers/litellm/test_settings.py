@@ -53,7 +53,7 @@ class DoorTests:
         found = draft_of(MODEL, keep_port=True)
         assert "tcp:4000:interface=127.0.0.1" in str(found.server.listen[0])
         assert found.old_address == "http://127.0.0.1:4000"
-        assert "(port)" in remarks(found)
+        assert "the port" in remarks(found)
 
 
 class RuleTests:

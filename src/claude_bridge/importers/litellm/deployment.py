@@ -23,7 +23,6 @@ class Place:
     dialect: str = ""
     headers: tuple[tuple[str, Text], ...] = ()
     first_byte_timeout: float | None = None
-    idle_timeout: float | None = None
     max_streams: int | None = None
     ca_file: Text | None = None
     proxy: Text | None = None

@@ -45,6 +45,8 @@ _OPENROUTERS_OWN: Final = ("openrouter/auto", "openrouter/free", "openrouter/bod
 _UNKNOWN: Final = "has no prefix of a provider that is known here, and no api_base"
 
 _MAX_SECONDS: Final = 86_400
+_ACCOUNTS: Final = ("azure", "azure_ai", "databricks", "litellm_proxy")
+"""Prefixes of services at which every account has an address of its own, and a key."""
 _SIGN_IN: Final = ("azure_ad_token", "tenant_id", "client_id", "azure_username")
 """What an entry has that signs in at Azure without a key."""
 
@@ -179,7 +181,7 @@ class ModelEntries:
             return None
         keys = EntryKeys(self.values, self.notes, parameters, place)
         place = evolve(place, headers=keys.headers())
-        key = keys.key(credential, provider, is_account=prefix == "azure")
+        key = keys.key(credential, provider, is_account=prefix in _ACCOUNTS)
         facts = read_facts(parameters, info, place.kind or "openai", self.notes)
         order, identifier = parameters.number("order"), info.text("id") or ""
         self._report_rest(entry, parameters, info)

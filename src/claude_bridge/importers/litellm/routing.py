@@ -186,7 +186,6 @@ class Assembly:
             api_key=keys,
             key_strategy=strategy if len(keys) > 1 else "",
             first_byte_timeout=place.first_byte_timeout,
-            idle_timeout=place.idle_timeout,
             max_streams=place.max_streams,
             proxy=place.proxy,
             ca_file=place.ca_file,

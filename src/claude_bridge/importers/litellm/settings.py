@@ -207,7 +207,10 @@ class Settings:
             written = "os.environ/LITELLM_MASTER_KEY"
         listen = (tcp(PORT, "127.0.0.1"),) if keep_port else ()
         if keep_port:
-            self.notes.remark("(port)", f"LiteLLM listens on every interface at {PORT}; the bridge on 127.0.0.1 only")
+            self.notes.remark(
+                "the port",
+                f"LiteLLM listens at {PORT} on every interface unless told otherwise; here on 127.0.0.1 only",
+            )
         if written is None:
             draft.server = ImportedServer(listen=listen, credentials="none")
             self.notes.remark(
