@@ -76,7 +76,7 @@ class LossTests:
             ("{model: openai/x, api_base: 'ftp://x'}", "{}", "model_list[0].litellm_params.api_base", "left out"),
             ("{model: azure/x, azure_ad_token: t}", "{}", "model_list[0].litellm_params", "without a key"),
             ("{model: openai/x}", "{blocked: true}", "model_list[0].model_info.blocked", "paused"),
-            ("{api_key: x}", "{}", "model_list[0]", "names no model"),
+            ("{api_key: x}", "{}", "model_list[0]", "no model is named"),
         ],
     )
     def test_entry(self, parameters: str, info: str, path: str, words: str) -> None:

@@ -88,7 +88,7 @@ class RouteTests:
         text = "model_list:\n" + entry("a", "groq/a") + entry("b", "groq/b")
         draft = draft_of(text + "litellm_settings: {fallbacks: [{a: [x, b]}]}\n")
         assert draft.routes[0].models == ("a", "b")
-        assert lost(draft) == {"litellm_settings.fallbacks": "names x, which was not carried over"}
+        assert lost(draft) == {"litellm_settings.fallbacks": "x in it was not carried over"}
 
     def test_unknown_alias(self) -> None:
         """So is an alias of nothing."""

@@ -52,11 +52,11 @@ def _tidied(address: str, provider: Provider) -> str:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError:
-        raise UnusableAddress("is no valid URL") from None
+        raise UnusableAddress("no valid URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\\]", address):
-        raise UnusableAddress("is no URL that begins with http:// or https://")
+        raise UnusableAddress("no URL that begins with http:// or https://")
     if "@" in parts.netloc:
-        raise UnusableAddress("has a user name or password in it, which a URL may not have here")
+        raise UnusableAddress("a user name or password in it, which no URL may have here")
     path = _DEPLOYMENT.sub("", parts.path).rstrip("/").removesuffix("/chat/completions").rstrip("/")
     for end in provider.cut:
         if path.endswith(end):
@@ -64,7 +64,7 @@ def _tidied(address: str, provider: Provider) -> str:
             break
     found = urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", ""))
     if not fits_a_line(found):
-        raise UnusableAddress("has characters that no value of an INI file may have")
+        raise UnusableAddress("characters that no INI file can hold")
     return found
 
 

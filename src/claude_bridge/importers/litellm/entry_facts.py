@@ -43,7 +43,7 @@ def _loaded(parameters: Table, notes: Notes) -> int | None:
     if found is not None:
         notes.remark(
             parameters.at("num_ctx"),
-            "becomes context_window; a client cannot set it on the path that the bridge uses, so start Ollama with "
+            "context_window here; a client cannot set it on the path that the bridge uses, so start Ollama with "
             f"OLLAMA_CONTEXT_LENGTH={found}",
         )
     return found

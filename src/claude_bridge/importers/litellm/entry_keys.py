@@ -42,18 +42,18 @@ class EntryKeys:
             for name in table.entries:
                 written, path = table.text(name), table.at(name)
                 if written is None:
-                    self._notes.lose(path, "is no text, so the header is left out")
+                    self._notes.lose(path, "no text, so the header is left out")
                 elif name.lower() == "authorization" and written.lower().startswith(_BEARER):
                     self._stray = self._sendable(written[len(_BEARER) :].strip(), self._own_variable, path)
                 elif name.lower() in OWN_HEADERS:
-                    self._notes.lose(path, "is a header that the bridge sets itself")
+                    self._notes.lose(path, "set by the bridge itself")
                 elif not self._is_header(name, written):
-                    self._notes.lose(path, "is a header that cannot be written here: printable ASCII only")
+                    self._notes.lose(path, "no header that can be written here: printable ASCII only")
                 else:
                     found[name] = self._values.header(name, written, path)
         organization = self._parameters.text("organization")
         if organization is not None and not self._is_header("OpenAI-Organization", organization):
-            self._notes.lose(self._parameters.at("organization"), "cannot be the value of a header")
+            self._notes.lose(self._parameters.at("organization"), "no value for a header")
         elif organization is not None:
             found["OpenAI-Organization"] = self._values.plain(organization, "org-x")
         return tuple(found.items())
@@ -88,11 +88,11 @@ class EntryKeys:
     def _sendable(self, written: str, wanted: str, path: str) -> Text | None:
         """Return a key; None, with a note, for a placeholder and for one that cannot be used."""
         if not self._values.is_sendable(written):
-            self._notes.lose(path, "has a character that no key may have here, or begins like a reference to one")
+            self._notes.lose(path, "a character that no key may have here, or a beginning like that of a reference")
             return None
         key = self._values.secret(written, wanted, path)
         if key is None:
-            self._notes.remark(path, "is a placeholder, so no key is sent")
+            self._notes.remark(path, "a placeholder, so no key is sent")
         return key
 
     def _is_header(self, name: str, written: str) -> bool:

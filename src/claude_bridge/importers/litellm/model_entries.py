@@ -42,7 +42,7 @@ _RESPONSES_ONLY: Final = re.compile(
 _OPENROUTERS_OWN: Final = ("openrouter/auto", "openrouter/free", "openrouter/bodybuilder")
 """Models whose name at OpenRouter has the prefix too."""
 
-_UNKNOWN: Final = "has no prefix of a provider that is known here, and no api_base"
+_UNKNOWN: Final = "no prefix of a provider that is known here, and no api_base"
 
 _MAX_SECONDS: Final = 86_400
 _ACCOUNTS: Final = ("azure", "azure_ai", "databricks", "litellm_proxy")
@@ -93,10 +93,10 @@ class ModelEntries:
         written = parameters.text("model")
         group = entry.text("model_name") or written
         if written is None or group is None:
-            self.notes.lose(entry.path, "names no model, so LiteLLM does not use it either")
+            self.notes.lose(entry.path, "no model is named, so LiteLLM uses nothing of it either")
             return None
         if other := _other_than_chat(info, group, written):
-            self.notes.lose(entry.path, f"is {other}: the bridge serves chat only")
+            self.notes.lose(entry.path, f"{other}: the bridge serves chat only")
             return None
         if info.flag("blocked"):
             self.notes.lose(info.at("blocked"), "the entry is paused there, and is left out here")
@@ -112,11 +112,11 @@ class ModelEntries:
             self.notes.lose(f"{parameters.path}.model", f"{prefix} {why}")
             return None
         if prefix not in PROVIDERS:
-            why = "is in a variable, so its provider is not known here" if is_reference(written) else _UNKNOWN
+            why = "in a variable, so that the provider is not known here" if is_reference(written) else _UNKNOWN
             self.notes.lose(f"{parameters.path}.model", why)
             return None
         if not fits_a_line(model):
-            self.notes.lose(f"{parameters.path}.model", "is a name that no value of an INI file may have")
+            self.notes.lose(f"{parameters.path}.model", "a name that no INI file can hold")
             return None
         return self._deployment(entry, parameters, info, prefix, model)
 
@@ -144,7 +144,7 @@ class ModelEntries:
         if name not in self.credentials:
             self.notes.lose(
                 parameters.at("litellm_credential_name"),
-                "names no entry of credential_list: it is in LiteLLM's database, so its key has to be set here",
+                "not in credential_list but in LiteLLM's database, so the key has to be set here",
             )
         return self.credentials.get(name, Table(""))
 
@@ -177,7 +177,9 @@ class ModelEntries:
             self.notes.lose(f"{parameters.path}.model", f"{prefix} needs an api_base, and there is none")
             return None
         if any(parameters.text(each) for each in _SIGN_IN) and not parameters.text("api_key"):
-            self.notes.lose(parameters.path, "signs in at Azure without a key, which the bridge does not do: use a key")
+            self.notes.lose(
+                parameters.path, "a sign-in at Azure without a key, which the bridge does not do: use a key"
+            )
             return None
         keys = EntryKeys(self.values, self.notes, parameters, place)
         place = evolve(place, headers=keys.headers())
@@ -208,7 +210,7 @@ class ModelEntries:
                 provider = evolve(provider, kind="responses")
         else:
             if has_query(written):
-                self.notes.lose(parameters.at("api_base"), "has a query, which a URL may not have here: it is cut off")
+                self.notes.lose(parameters.at("api_base"), "a query, which no URL may have here: it is cut off")
             url = url_of(written, provider, self.values, provider.root)
             if host(url) == ANTHROPIC and provider.kind == "openai":
                 provider = PROVIDERS["anthropic"]

@@ -73,7 +73,7 @@ def _with_included(root: Mapping[str, Tree], source: Source, notes: Notes, texts
             continue
         seen.add(location)
         if len(seen) > _MOST_FILES:
-            notes.lose(path, f"is one of more than {_MOST_FILES} files, and is left out")
+            notes.lose(path, f"one of more than {_MOST_FILES} files: left out")
             break
         found = _included(name, path, location, source, notes, texts)
         pending.extend((f"{name}:{_INCLUDE}[{number}]", each, location) for number, each in enumerate(_names(found)))
@@ -94,17 +94,17 @@ def _included(
 ) -> Mapping[str, Tree]:
     """Return what an included file has; nothing, with a note, if it cannot be used."""
     if not source.path and not PurePath(location).is_absolute():
-        notes.lose(path, "is relative to the file, which came from standard input: name the file instead")
+        notes.lose(path, "relative to the file, which came from standard input: name the file instead")
         return {}
     try:
         text = source.read(location).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         found = read_yaml(text, "the file", MAX_CHARACTERS - sum(map(len, texts)))
     except OSError:
-        notes.lose(path, "is a file that cannot be read, so nothing of it is here")
+        notes.lose(path, "a file that cannot be read: nothing of it is here")
     except UnicodeDecodeError:
-        notes.lose(path, "is no text in UTF-8, so nothing of it is here")
+        notes.lose(path, "no text in UTF-8: nothing of it is here")
     except NotUsable as error:
-        notes.lose(path, f"is left out: {error}")
+        notes.lose(path, f"left out: {error}")
     else:
         texts.append(text)
         _note_oddities(found, name, notes)

@@ -118,7 +118,7 @@ class Assembly:
             if name in self._groups:
                 self._groups[alias] = [evolve(each, group=alias) for each in self._groups[name]]
             else:
-                self.notes.lose(self._at("aliases", alias), f"means {name}, which is no model that was carried over")
+                self.notes.lose(self._at("aliases", alias), f"for {name}, which is no model that was carried over")
 
     def _identifiers(self) -> set[str]:
         return {each.identifier for found in self._groups.values() for each in found}
@@ -141,7 +141,7 @@ class Assembly:
                 name = None
             passing.append((pattern, slots[0], self._backend(slots[0], name)))
             if len(slots) > 1:
-                self.notes.lose(slots[1].first.path, f"is a second place for {pattern}, and only the first is used")
+                self.notes.lose(slots[1].first.path, f"a second place for {pattern}, and only the first is used")
         return passing
 
     def _most_general(self) -> str:
@@ -263,7 +263,8 @@ class Assembly:
             self.draft.prices.append(evolve(price, name=alias, came_from=slot.first.path))
         elif other != price:
             self.notes.lose(
-                f"{slot.first.path}.model_info", "has other prices than another entry for the same model, which hold"
+                f"{slot.first.path}.model_info",
+                "other prices than those of another entry for the same model, which hold",
             )
 
     # routes
@@ -309,7 +310,7 @@ class Assembly:
             return self._members[name]
         if name in self._by_identifier:
             return [self._by_identifier[name]]
-        self.notes.lose(self.paths.get("fallbacks", "fallbacks"), f"names {name}, which was not carried over")
+        self.notes.lose(self.paths.get("fallbacks", "fallbacks"), f"{name} in it was not carried over")
         return []
 
     def _route(self, name: str, match: str, models: Sequence[str]) -> None:
@@ -380,7 +381,7 @@ class Assembly:
     def _fixed(self, pattern: str, slots: Sequence[Slot]) -> None:
         """Add the route of a pattern whose names all mean one model."""
         if _listable(pattern) != pattern:
-            self.notes.lose(f"{slots[0].first.path}.model_name", "is a pattern that no route can have")
+            self.notes.lose(f"{slots[0].first.path}.model_name", "a pattern that no route can have")
             return
         self._note_spreading(slots)
         models = []

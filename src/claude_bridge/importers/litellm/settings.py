@@ -172,7 +172,7 @@ class Settings:
                 if isinstance(meant, Scalar) and meant.text:
                     found[alias] = meant.text
                 else:
-                    self.notes.lose(aliases.at(alias), "names no model")
+                    self.notes.lose(aliases.at(alias), "no model is named")
         return found
 
     def _targets(self, path: str, tree: Tree) -> Iterable[tuple[str, Sequence[str]]]:
@@ -180,14 +180,14 @@ class Settings:
         entries = tree if isinstance(tree, list) else [tree]
         for entry in entries:
             if not isinstance(entry, dict):
-                self.notes.lose(path, "has an entry that is no mapping from a name to a list of names")
+                self.notes.lose(path, "an entry in it is no mapping from a name to a list of names")
                 continue
             for name, others in entry.items():
                 found = [
                     each for each in (others if isinstance(others, list) else [others]) if isinstance(each, Scalar)
                 ]
                 if isinstance(others, list) and len(found) != len(others):
-                    self.notes.lose(path, "has a stand-in with settings of its own, which is left out")
+                    self.notes.lose(path, "a stand-in with settings of its own is left out")
                 yield name, [*texts(list(found))]
 
     def write(self, draft: ImportedConfiguration, *, keep_port: bool) -> None:
@@ -222,7 +222,7 @@ class Settings:
         if not self.values.is_sendable(written):
             self.notes.lose(
                 self.general.at("master_key"),
-                "has a character that no key may have here: set LITELLM_MASTER_KEY to another one",
+                "a character that no key may have here: set LITELLM_MASTER_KEY to another one",
             )
             secret = Text(parts=(Variable("LITELLM_MASTER_KEY"),))
         else:
@@ -284,9 +284,7 @@ class Settings:
         for tool in sorted(tools, key=lambda each: each.text("search_tool_name") != chosen):
             found = self._engine(tool) if draft.web_search is None else None
             if found is None:
-                self.notes.lose(
-                    tool.path, f"is no search that the bridge can use beside another: {', '.join(_ENGINES)}"
-                )
+                self.notes.lose(tool.path, f"no search that the bridge can use beside another: {', '.join(_ENGINES)}")
             draft.web_search = draft.web_search or found
         if draft.web_search is not None and set(self.litellm.texts("callbacks")) - {_INTERCEPTION}:
             self.litellm.leave("callbacks")

@@ -31,7 +31,7 @@ _READABLE: Final = frozenset(
     for word in (*_PLAIN, "str", "timestamp", "binary", "merge", "value", "seq", "map", "set", "omap", "pairs")
 )
 
-_TAGGED: Final = "has a tag (!) that LiteLLM cannot read either, so it is left out"
+_TAGGED: Final = "a tag (!) that LiteLLM cannot read either: left out"
 
 Plain: TypeAlias = str | int | float | bool | None
 
@@ -227,7 +227,7 @@ class _Building:
         for each in closed.merged:
             for mapping in each if isinstance(each, list) else [each]:
                 if not isinstance(mapping, dict):
-                    self._odd(join(closed.path, "<<"), "is no mapping, so it adds nothing")
+                    self._odd(join(closed.path, "<<"), "no mapping, so nothing is added")
                     continue
                 self._count(len(mapping))
                 for key, value in mapping.items():
@@ -251,7 +251,7 @@ class _Building:
             raise NotUsable(f"{self.called} is not valid YAML: {self._path} refers to an anchor that is not there")
         tree = self._anchors[name]
         if tree is None:
-            self._odd(self._path, "refers to something that it is a part of, so it is left out")
+            self._odd(self._path, "a reference to something that it is a part of: left out")
         self._place(tree)
 
     def _place(self, tree: Tree | None, *, is_merge: bool = False) -> None:
@@ -271,7 +271,7 @@ class _Building:
         if isinstance(tree, Scalar):
             parent.key, parent.merges = tree.text, is_merge
         else:
-            self._odd(join(parent.path, "?"), "is a key that is no text, so what it stands for is left out")
+            self._odd(join(parent.path, "?"), "a key that is no text: what it stands for is left out")
             parent.skips = True
 
     def _entry(self, parent: _Open, entries: dict[str, Tree], tree: Tree | None) -> None:
@@ -283,7 +283,7 @@ class _Building:
             parent.merged += [] if tree is None else [tree]
             return
         if key in entries:
-            self._odd(join(parent.path, key), "is there twice: the last one counts, as for LiteLLM")
+            self._odd(join(parent.path, key), "given twice: the last one counts, as for LiteLLM")
         entries[key] = Scalar("", None) if tree is None else tree
 
 
