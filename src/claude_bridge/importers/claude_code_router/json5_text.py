@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
+
+import json5
 
 from claude_bridge.core import strict_json
 from claude_bridge.importers.source import NotUsable
-
-NOT_INSTALLED: Final = (
-    "the file is JSON5 (comments, single quotes or trailing commas), for which json5 must be installed: "
-    "python -m pip install json5"
-)
 
 
 def read_json5(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
@@ -22,10 +19,6 @@ def read_json5(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
         return strict_json.decode(text.encode())
     except strict_json.JsonError:
         pass
-    try:
-        import json5  # noqa: PLC0415 - only files of the router that are no plain JSON need it
-    except ImportError:
-        raise NotUsable(NOT_INSTALLED) from None
     try:
         return json5.loads(text)
     except ValueError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+import yaml
 from attrs import Factory, define, field, frozen
 
 from claude_bridge.importers.source import NotUsable
@@ -19,8 +20,6 @@ MAX_DEPTH: Final = 60
 """Mappings and lists within each other; real files have about six."""
 MAX_VALUES: Final = 500_000
 """Values of a file, those that ``<<`` merges counted each time."""
-
-NOT_INSTALLED: Final = "reading a LiteLLM file needs PyYAML, which is not installed: python -m pip install pyyaml"
 
 _STANDARD: Final = "tag:yaml.org,2002:"
 _MERGE: Final = f"{_STANDARD}merge"
@@ -70,11 +69,7 @@ def read_yaml(text: str, called: str, most: int = MAX_CHARACTERS) -> YamlFile:
     """
     if len(text) > most:
         raise NotUsable(f"{called} is larger than {MAX_CHARACTERS // 1024**2} MB, too large for a configuration")
-    try:
-        import yaml  # noqa: PLC0415 - only files of LiteLLM need it
-    except ImportError:
-        raise NotUsable(NOT_INSTALLED) from None
-    building = _Building(called, _Types(yaml))
+    building = _Building(called, _Types())
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             building.feed(event)
@@ -97,30 +92,21 @@ def _where(error: Exception) -> str:
 class _Types:
     """Tells what scalars mean, as PyYAML's safe loader does."""
 
-    _yaml: Any
-    _resolver: Any = field(init=False)
-    _constructor: Any = field(init=False)
-
-    @_resolver.default
-    def _make_resolver(self) -> object:
-        return self._yaml.resolver.Resolver()
-
-    @_constructor.default
-    def _make_constructor(self) -> object:
-        return self._yaml.constructor.SafeConstructor()
+    _resolver: Any = field(factory=yaml.resolver.Resolver)
+    _constructor: yaml.constructor.SafeConstructor = field(factory=yaml.constructor.SafeConstructor)
 
     def tag(self, event: Any) -> str:  # noqa: ANN401 - an event of PyYAML
         """Return the tag of a scalar: the one that is written, else the one that its text implies."""
         if event.tag is not None and event.tag != "!":
             return str(event.tag)
-        return str(self._resolver.resolve(self._yaml.nodes.ScalarNode, event.value, event.implicit))
+        return str(self._resolver.resolve(yaml.nodes.ScalarNode, event.value, event.implicit))
 
     def value(self, tag: str, text: str) -> Plain:
         """Return the value of a scalar with a standard tag; its text if it has no such value."""
         word = tag.removeprefix(_STANDARD)
         if word not in _PLAIN:
             return text
-        node = self._yaml.nodes.ScalarNode(tag, text)
+        node = yaml.nodes.ScalarNode(tag, text)
         try:
             found: Plain = getattr(self._constructor, f"construct_yaml_{word}")(node)
         except (ValueError, KeyError, IndexError):
