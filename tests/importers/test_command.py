@@ -137,6 +137,15 @@ class WriteTests:
         assert imported(ROUTER.encode(), tmp_path / "new.ini", force=True)[0] == ALL
         assert "[backend:box]" in (tmp_path / "new.ini").read_text()
 
+    def test_source(self, tmp_path: Path) -> None:
+        """The old file stays, whatever is asked for: the report promises that nothing of it was changed."""
+        source = tmp_path / "config.json"
+        source.write_text(ROUTER)
+        err = io.StringIO()
+        assert run(Order(file=str(source), output=str(source), force=True), io.StringIO(), err) == NOTHING
+        assert "is the file to import, and would be lost" in err.getvalue()
+        assert source.read_text() == ROUTER
+
     def test_nothing_is_written_without_a_result(self, tmp_path: Path) -> None:
         """If there is no result there is no file."""
         assert imported(b"{Providers: []}", tmp_path / "new.ini")[0] == NOTHING

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge.importers.output import NotWritten, refuse_existing, write_new
+from claude_bridge.importers.output import NotWritten, refuse_unfit, write_new
 
 
 class WriteTests:
@@ -26,7 +26,7 @@ class WriteTests:
         with pytest.raises(NotWritten, match=r"already exists: .* --force"):
             write_new(tmp_path / "a.ini", "new", force=False)
         with pytest.raises(NotWritten, match="--force"):
-            refuse_existing(tmp_path / "a.ini")
+            refuse_unfit(tmp_path / "a.ini", "-", force=False)
         assert (tmp_path / "a.ini").read_text() == "old"
         assert [each.name for each in tmp_path.iterdir()] == ["a.ini"]
 
@@ -44,7 +44,36 @@ class WriteTests:
         """A link to nowhere is something that is there."""
         (tmp_path / "link.ini").symlink_to(tmp_path / "gone")
         with pytest.raises(NotWritten):
-            refuse_existing(tmp_path / "link.ini")
+            refuse_unfit(tmp_path / "link.ini", "-", force=False)
+
+    @pytest.mark.parametrize("force", [False, True])
+    @pytest.mark.parametrize("name", ["config.json", "link", "hard", "./config.json"])
+    def test_source(self, tmp_path: Path, name: str, force: bool) -> None:
+        """The file to import is never replaced, under whichever name, and no message proposes it."""
+        source = tmp_path / "config.json"
+        source.write_text("old")
+        (tmp_path / "link").symlink_to(source)
+        (tmp_path / "hard").hardlink_to(source)
+        with pytest.raises(NotWritten, match="is the file to import, and would be lost: name another file"):
+            refuse_unfit(tmp_path / name, str(source), force=force)
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        """A device, a pipe or a folder is not replaced by a file."""
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
+            with pytest.raises(NotWritten, match="is no file that could be replaced"):
+                refuse_unfit(path, "-", force=True)
+
+    def test_name_that_cannot_be(self, tmp_path: Path) -> None:
+        """A path of which the system cannot even say whether it exists is a message as well."""
+        with pytest.raises(NotWritten, match="cannot be written: File name too long"):
+            refuse_unfit(tmp_path / ("x" * 300), "-", force=False)
+
+    def test_links_in_a_circle(self, tmp_path: Path) -> None:
+        """Symbolic links that lead nowhere are a message."""
+        (tmp_path / "loop").symlink_to("loop")
+        with pytest.raises(NotWritten, match="lead in a circle"):
+            write_new(tmp_path / "loop", "x", force=True)
 
     def test_no_folder(self, tmp_path: Path) -> None:
         """A folder that is not there is named."""

@@ -21,7 +21,7 @@ from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.secret import Read
 from claude_bridge.importers.draft import Finding, ImportedConfiguration
 from claude_bridge.importers.ini_text import Written, ini_text
-from claude_bridge.importers.output import NotWritten, refuse_existing, write_new
+from claude_bridge.importers.output import NotWritten, refuse_unfit, write_new
 from claude_bridge.importers.report import printable, report
 from claude_bridge.importers.source import Importer, NotUsable, Source
 
@@ -76,8 +76,8 @@ def run(order: Order, out: TextIO, err: TextIO, read: Read = read_source) -> int
     """Import a file, and return the exit status: `ALL`, `IN_PART` or `NOTHING`."""
     target = None if order.output in {None, STANDARD_INPUT} else Path(str(order.output))
     try:
-        if target is not None and not order.force:
-            refuse_existing(target)
+        if target is not None:
+            refuse_unfit(target, order.file, force=order.force)
         result = _result(order, read, with_secrets=target is not None)
         if target is None:
             out.write(result.written.text)

@@ -24,10 +24,20 @@ class NotWritten(Exception):
 _IS_THERE: Final = "{} already exists: name another file, or replace it with --force"
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise `NotWritten` if there is something at ``path``."""
-    if path.exists() or path.is_symlink():
-        raise NotWritten(_IS_THERE.format(path))
+def refuse_unfit(path: Path, source: str, *, force: bool) -> None:
+    """Raise `NotWritten` if a result must not be written to ``path``.
+
+    That is the case for the source itself, for what is no file, and unless ``force`` for all that is there.
+    """
+    try:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise NotWritten(f"{path} is the file to import, and would be lost: name another file")
+        if force and path.exists() and not path.is_file():
+            raise NotWritten(f"{path} is no file that could be replaced")
+        if not force and (path.exists() or path.is_symlink()):
+            raise NotWritten(_IS_THERE.format(path))
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
 
 
 def write_new(path: Path, text: str, *, force: bool) -> None:
@@ -35,8 +45,10 @@ def write_new(path: Path, text: str, *, force: bool) -> None:
 
     ``force``: replace a file that is there; a symbolic link is followed then.
     """
-    if force:
-        path = path.resolve()
+    try:
+        path = path.resolve() if force else path
+    except RuntimeError:
+        raise NotWritten(f"{path} cannot be written: its symbolic links lead in a circle") from None
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     except OSError as error:
