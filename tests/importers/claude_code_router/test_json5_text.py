@@ -25,6 +25,16 @@ class ReadTests:
         """Quotes, comments and commas make no difference."""
         assert read_json5(text) == {"a": [1, "x"]}
 
+    @pytest.mark.parametrize("comma", ["", ","])
+    @pytest.mark.parametrize(("written", "text"), [(r"\ud83d\ude00", "\U0001f600"), (r"\ud83d x", "\ufffd x")])
+    def test_surrogates(self, written: str, text: str, comma: str) -> None:
+        """A character that is written as two escapes is one character, and half of it is none."""
+        assert read_json5(f'{{"{written}": ["{written}"{comma}]}}') == {text: [text]}
+
+    def test_large_plain_json(self) -> None:
+        """Plain JSON may be much larger: an export of version 3 holds a database."""
+        assert read_json5("[1]" + " " * 600_000) == [1]
+
     @pytest.mark.parametrize(
         ("text", "told"),
         [
@@ -32,6 +42,9 @@ class ReadTests:
             ('{"a": "invented', "line 1|not closed"),
             ("{a: invented}", "look at line 1"),
             ("[" * 100_000, "line 1|nested too deeply|not closed"),
+            ("[" * 400 + "]" * 400, "nested too deeply"),
+            ('{"a": ' * 100 + "1" + "}" * 100, "nested too deeply"),
+            ("[1,]" + " " * 600_000, "more than 512 KB and is not plain JSON: take out its comments"),
         ],
     )
     def test_mistake(self, text: str, told: str) -> None:

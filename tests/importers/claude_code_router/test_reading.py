@@ -87,7 +87,7 @@ class ValueTests:
 
     @pytest.mark.parametrize(
         ("value", "found"),
-        [(5, 5), ("60000", 60_000), (6e4, 60_000), ("x", None), (True, None), (0, None), (1.5, None)],
+        [(5, 5), ("60000", 60_000), (6e4, 60_000), ("x", None), (True, None), (0, None), (1.5, None), (1e999, None)],
     )
     def test_whole(self, value: object, found: int | None) -> None:
         """A number may be written as a text."""
@@ -96,6 +96,7 @@ class ValueTests:
     def test_number(self) -> None:
         """Fractions are numbers; yes and no are none."""
         assert [number(each) for each in ("1.5", 2, False, None, "1e3")] == [1.5, 2.0, None, None, None]
+        assert [number(each) for each in (float("nan"), float("-inf"), 10**400)] == [None, None, None]
 
     def test_texts(self) -> None:
         """A text alone is a list of one."""

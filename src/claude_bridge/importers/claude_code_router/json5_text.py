@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import json5
 
 from claude_bridge.core import strict_json
 from claude_bridge.importers.source import NotUsable
+
+MAX_CHARACTERS: Final = 512 * 1024
+"""Characters of a text that is not plain JSON, of which some 80,000 are read in a second."""
+MAX_DEPTH: Final = 60
+"""Objects and lists within each other; real files have about six."""
 
 
 def read_json5(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
@@ -16,15 +21,54 @@ def read_json5(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
     Plain JSON is read first: it is much faster, and an export of version 3 holds a whole database.
     """
     try:
-        return strict_json.decode(text.encode())
-    except strict_json.JsonError:
-        pass
-    try:
-        return json5.loads(text)
+        value = _decoded(text)
+        _check_depth(value)
     except ValueError as error:
         raise NotUsable(f"the file is not JSON5: {_place(str(error))}") from None
     except RecursionError:
         raise NotUsable("the file is nested too deeply") from None
+    return value
+
+
+def _decoded(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+    try:
+        return strict_json.decode(text.encode())
+    except strict_json.JsonError:
+        pass
+    if len(text) > MAX_CHARACTERS:
+        raise NotUsable(
+            f"the file has more than {MAX_CHARACTERS // 1024} KB and is not plain JSON: take out its comments, and "
+            "commas in front of closing brackets"
+        )
+    return _whole(json5.loads(text))
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+    r"""Return a value with each pair of escapes (``\ud83d\ude00``) as one character, and U+FFFD for half a pair."""
+    match value:
+        case str():
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case list():
+            return [_whole(each) for each in value]
+        case dict():
+            return {_whole(key): _whole(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+def _check_depth(value: Any) -> None:  # noqa: ANN401 - decoded JSON is what it is
+    """Raise `RecursionError` if a value is deeper than what reads it may recurse."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _place(message: str) -> str:

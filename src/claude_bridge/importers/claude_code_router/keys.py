@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from claude_bridge.config.backend_keys import MAX_REQUESTS, MAX_TOKENS, MAX_WEIGHT
-from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing, whole
+from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing, number, whole
 from claude_bridge.importers.draft import KeyOfBackend
 from claude_bridge.importers.names import variable_name
 
@@ -81,8 +81,8 @@ def _pool(item: Object, path: str, backend: str, reading: Reading) -> Iterator[K
     entries: list[tuple[float, KeyOfBackend]] = []
     for field in POOL_FIELDS:
         several = item.get(field)
-        for number, each in enumerate(several if isinstance(several, list) else []):
-            at = f"{path}.{field}[{number}]"
+        for position, each in enumerate(several if isinstance(several, list) else []):
+            at = f"{path}.{field}[{position}]"
             options: Mapping[str, Any] = each if isinstance(each, dict) else {"key": each}
             written = next((options[name] for name in (*KEY_FIELDS, "key", "token") if options.get(name)), None)
             if options.get("enabled") is False or not isinstance(written, str):
@@ -92,8 +92,7 @@ def _pool(item: Object, path: str, backend: str, reading: Reading) -> Iterator[K
             if key is None:
                 reading.draft.remark(at, "a placeholder, so left out")
                 continue
-            priority = options.get("priority")
-            order = -float(priority) if isinstance(priority, int | float) else 0.0
+            order = -(number(options.get("priority")) or 0.0)
             entries.append(
                 (order, _with_options(key_of=KeyOfBackend(key=key), options=options, at=at, reading=reading))
             )

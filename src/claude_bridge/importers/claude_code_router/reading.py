@@ -20,6 +20,9 @@ _REFERENCE: Final = re.compile(r"\$\{([^}]+)\}|\$([A-Z_][A-Z0-9_]*)")
 _FIELD: Final = re.compile(r"\{\{\s*[\w.]+\s*\}\}")
 """What a preset asks its user for."""
 
+_MOST: Final = 10**15
+"""No number of a file means more; JSON5 has infinity, and numbers that are too large for a float."""
+
 Object = Mapping[str, Any]
 
 
@@ -139,7 +142,7 @@ def number(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if abs(value) < _MOST else None
     if isinstance(value, str) and re.fullmatch(r"\s*\d{1,15}(?:\.\d{1,9})?\s*", value, re.ASCII):
         return float(value)
     return None
