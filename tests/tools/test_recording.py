@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from claude_bridge import cli
+from claude_bridge.cli import command_line
 from claude_bridge.demo import show
 from tests.end_to_end.claude_code import installed
 from tests.npm import npm
@@ -145,7 +145,7 @@ class TranscriptTests:
         assert [each.typed for each in COMMANDS] == [DEMO, LAUNCH]
         for each in COMMANDS:
             words = shlex.split(each.typed.partition(" -- ")[0])[1:]
-            assert cli._parsers()[0].parse_args(words).command in {cli.demo, cli.launch}
+            assert command_line._parsers()[0].parse_args(words).command in {command_line.demo, command_line.launch}
 
     def test_demo(self) -> None:
         """Every line of the demo, but for the model's own answer, is one that its source has."""

@@ -1,4 +1,4 @@
-"""The ``claude-bridge`` command: everything except the daemon itself, which is ``twistd claude-bridge``."""
+"""The command line of ``claude-bridge``: its parsers, and the commands."""
 
 from __future__ import annotations
 
@@ -898,7 +898,3 @@ def reload(options: argparse.Namespace, surroundings: Surroundings) -> int:
     sys.stdout.writelines(f"{line}\n" for line in told)
     sys.stderr.writelines(f"{line}\n" for line in wrong)
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())
