@@ -25,7 +25,7 @@ from typing import Final, TypeVar
 import pytest
 from attrs import define, field
 
-from claude_bridge.cli import command_line
+from claude_bridge.cli.options import parsers
 from claude_bridge.config.load import parse
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -79,9 +79,9 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     # commands whose own pages and tests say more
     "claude-bridge import FILE": "docs/coming-from.md: claude-bridge import",
     "claude-bridge key new alice": "docs/keys.md: claude-bridge key new",
-    "claude-bridge statusline": "src/claude_bridge/cli/command_line.py: statusline",
-    "sudo claude-bridge setup --managed": "src/claude_bridge/cli/command_line.py: --managed",
-    "sudo claude-bridge undo --managed": "src/claude_bridge/cli/command_line.py: --managed",
+    "claude-bridge statusline": "src/claude_bridge/cli/client_commands.py: statusline",
+    "sudo claude-bridge setup --managed": "src/claude_bridge/cli/options.py: --managed",
+    "sudo claude-bridge undo --managed": "src/claude_bridge/cli/options.py: --managed",
 }
 """Commands that another test, or a step of .ci/run, runs or looks at: its file and name, or a part of the step."""
 
@@ -341,7 +341,7 @@ class EveryCommandTests:
 
     def test_options(self) -> None:
         """Every option on the page about clients is ours, in sentences and comments too, but for the client's own."""
-        known = {option for command in command_line._parsers()[1].values() for option in command._option_string_actions}
+        known = {option for command in parsers()[1].values() for option in command._option_string_actions}
         named = set(re.findall(r"--[a-z][a-z-]*", CLIENTS))
         assert {"--print", "--project", "--vscode"} <= named <= known | {"--resume"}
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from twisted.scripts._twistd_unix import ServerOptions
 
-from claude_bridge.cli import command_line
+from claude_bridge.cli.options import parsers
+from claude_bridge.cli.running_commands import reload
 from claude_bridge.config.directories import CONTROL_SOCKET, control_directories
 from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.config.schema import Server
@@ -69,10 +70,10 @@ class ServiceTests:
         """A reload asks by the control socket where the daemon has it, so that mistakes fail the command."""
         program, *arguments = shlex.split(unit()["Service"]["ExecReload"])
         assert program.endswith("/claude-bridge")
-        parser, _ = command_line._parsers()
+        parser, _ = parsers()
         known = parser.parse_args([argument.replace("%t", "/run") for argument in arguments])
         (place,) = control_directories({"RUNTIME_DIRECTORY": "/run/claude-bridge"}, None)
-        assert known.command is command_line.reload
+        assert known.command is reload
         assert known.socket == f"{place}/{CONTROL_SOCKET.format('')}"
 
     def test_stop_leaves_time_for_the_drain(self) -> None:

@@ -14,7 +14,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from claude_bridge.cli import command_line
+from claude_bridge.cli.client_commands import launch
+from claude_bridge.cli.options import parsers
+from claude_bridge.cli.running_commands import demo
 from claude_bridge.demo import show
 from tests.end_to_end.claude_code import installed
 from tests.npm import npm
@@ -145,7 +147,7 @@ class TranscriptTests:
         assert [each.typed for each in COMMANDS] == [DEMO, LAUNCH]
         for each in COMMANDS:
             words = shlex.split(each.typed.partition(" -- ")[0])[1:]
-            assert command_line._parsers()[0].parse_args(words).command in {command_line.demo, command_line.launch}
+            assert parsers()[0].parse_args(words).command in {demo, launch}
 
     def test_demo(self) -> None:
         """Every line of the demo, but for the model's own answer, is one that its source has."""
