@@ -154,3 +154,12 @@ class PatternTests:
             + "litellm_settings: {default_fallbacks: [a]}\n"
         )
         assert draft.routes == []
+
+    def test_a_prefix_that_is_part_of_a_name(self) -> None:
+        """No backend is called like the first part of names that a pattern passes on whole, or it would get them."""
+        draft = draft_of(
+            "model_list:\n"
+            + entry("anthropic/*", "openrouter/anthropic/*")
+            + entry("claude", "anthropic/claude-opus-5")
+        )
+        assert [each.name for each in draft.backends] == ["default", "anthropic-2"]

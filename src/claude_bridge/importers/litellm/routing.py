@@ -12,16 +12,15 @@ from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.model_names import is_clients_own
 from claude_bridge.core.routing import DEFAULT
 from claude_bridge.importers.draft import (
-    ImportedBackend,
     ImportedBudget,
     ImportedConfiguration,
     ImportedModel,
     ImportedPrice,
     ImportedRoute,
-    KeyOfBackend,
     Value,
 )
-from claude_bridge.importers.litellm.deployment import Deployment, Place
+from claude_bridge.importers.litellm.backend_sections import BackendSections
+from claude_bridge.importers.litellm.deployment import Deployment
 from claude_bridge.importers.litellm.notes import Notes
 from claude_bridge.importers.litellm.patterns import (
     as_match,
@@ -38,7 +37,6 @@ EVERY: Final = "*"
 
 _LONG: Final = "[1m]"
 _MOST_ATTEMPTS: Final = 100
-_SHOWN: Final = 4
 _USUAL_WAIT: Final = 120.0
 _A_DAY: Final = 86_400.0
 _MOST_TRIES: Final = 3
@@ -81,14 +79,17 @@ class Assembly:
     _patterns: dict[str, list[Deployment]] = Factory(dict)
     _groups: dict[str, list[Deployment]] = Factory(dict)
     _slots: dict[str, Sequence[Slot]] = Factory(dict)
-    _models_at: dict[tuple[Place, tuple[KeyOfBackend, ...]], set[str]] = Factory(dict)
-    _backends: dict[tuple[Place, tuple[KeyOfBackend, ...], str], str] = Factory(dict)
-    _backend_names: UniqueNames = Factory(UniqueNames)
+    _backends: BackendSections = field(init=False)
     _aliases: UniqueNames = Factory(UniqueNames)
     _route_names: UniqueNames = Factory(UniqueNames)
     _members: dict[str, list[str]] = field(factory=dict)
     _by_identifier: dict[str, str] = Factory(dict)
     _priced: dict[tuple[str, str], ImportedPrice] = Factory(dict)
+
+    @_backends.default
+    def _no_backends(self) -> BackendSections:
+        strategy = "round_robin" if self.rules.is_shuffled else "least_used"
+        return BackendSections(self.draft, self.notes, strategy)
 
     def add(self, deployments: Iterable[Deployment]) -> None:
         """Write the sections for all entries into the draft."""
@@ -96,8 +97,7 @@ class Assembly:
             (self._patterns if each.is_pattern else self._groups).setdefault(each.group, []).append(each)
         self._add_names()
         self._slots = {name: slots_of(found) for name, found in self._groups.items()}
-        for slot in (slot for slots in self._slots.values() for slot in slots):
-            self._models_at.setdefault((slot.place, slot.bare_keys), set()).add(slot.model)
+        self._backends.expect(slot for slots in self._slots.values() for slot in slots)
         self._route_names.take(DEFAULT)
         passing = self._passing()
         self._add_models()
@@ -139,9 +139,13 @@ class Assembly:
             name = backend_named(pattern, slots[0].model)
             if name == DEFAULT_BACKEND and pattern != general:
                 name = None
-            passing.append((pattern, slots[0], self._backend(slots[0], name)))
+            passing.append((pattern, slots[0], self._backends.name_of(slots[0], name)))
             if len(slots) > 1:
                 self.notes.lose(slots[1].first.path, f"a second place for {pattern}, and only the first is used")
+        for pattern, slot, _ in passing:
+            prefix, slash, _ = pattern.partition("/")
+            if slash and backend_named(pattern, slot.model) == DEFAULT_BACKEND:
+                self._backends.reserve(prefix)  # a backend of this name would get the names of the pattern
         return passing
 
     def _most_general(self) -> str:
@@ -153,44 +157,6 @@ class Assembly:
         ]
         own = [pattern for pattern in found if is_clients_own(pattern)]
         return next(iter((*own, *(each for each in found if each == EVERY), *found)), "")
-
-    def _backend(self, slot: Slot, wanted: str | None = None) -> str:
-        """Return the name of a slot's backend, which is made if there is none yet."""
-        keys = slot.keys
-        if slot.is_limited and len(self._models_at.get((slot.place, slot.bare_keys), ())) > 1:
-            keys = slot.bare_keys
-            self.notes.lose(
-                f"{slot.first.path}.litellm_params.rpm",
-                "limits (rpm, tpm) are those of one model there, and of a key with all its models here, so they are "
-                "left out where models share a key",
-            )
-        if wanted is None:
-            for (place, used, _), name in self._backends.items():
-                if (place, used) == (slot.place, keys):
-                    return name
-        identity = (slot.place, keys, wanted or "")
-        if identity not in self._backends:
-            self._backends[identity] = name = self._backend_names.take(wanted or _unreserved(slot.place.hint))
-            self.draft.backends.append(self._section(name, slot, keys))
-        return self._backends[identity]
-
-    def _section(self, name: str, slot: Slot, keys: tuple[KeyOfBackend, ...]) -> ImportedBackend:
-        place = slot.place
-        strategy = "round_robin" if self.rules.is_shuffled else "least_used"
-        return ImportedBackend(
-            name=name,
-            came_from=", ".join(each.path for each in slot.deployments[:_SHOWN]),
-            url=place.url,
-            kind=place.kind,
-            dialect=place.dialect,
-            api_key=keys,
-            key_strategy=strategy if len(keys) > 1 else "",
-            first_byte_timeout=place.first_byte_timeout,
-            max_streams=place.max_streams,
-            proxy=place.proxy,
-            ca_file=place.ca_file,
-            headers=place.headers,
-        )
 
     # models
 
@@ -227,7 +193,7 @@ class Assembly:
             )
 
     def _model(self, alias: str, slot: Slot) -> None:
-        backend, facts = self._backend(slot), slot.facts
+        backend, facts = self._backends.name_of(slot), slot.facts
         for each in slot.deployments:
             if each.identifier:
                 self._by_identifier.setdefault(each.identifier, alias)
@@ -412,8 +378,3 @@ def _listable(name: str) -> str:
     """Return a NAME for a model that a route can list: without commas, quotes around it, or the mark of a comment."""
     bare = name.replace(",", "-").lstrip("#; ")
     return model_alias(bare[1:-1] if quoted(bare) else bare)
-
-
-def _unreserved(name: str) -> str:
-    """Return a name for a backend that does not take the names that nothing else takes."""
-    return f"{name}-backend" if name.lower() == DEFAULT_BACKEND else name
