@@ -31,6 +31,11 @@ class MeaningTests:
             (parameter_meaning("temperature", YES), "the client decides", True),
             (parameter_meaning("num_retries", YES), "asks again", False),
             (parameter_meaning("aws_region_name", YES), "login", True),
+            (parameter_meaning("drop_params", YES), "not needed", False),
+            (litellm_meaning("drop_params", YES), "not needed", False),
+            (litellm_meaning("redact_user_api_key_info", YES), "not needed", False),
+            (router_meaning("set_verbose", YES), "not needed", False),
+            (general_meaning("disable_master_key_return", YES), "not needed", False),
             (parameter_meaning("never_heard_of", YES), "no counterpart", True),
             (parameter_meaning("enable_thinking", NO, in_body=True), "how much", True),
             (parameter_meaning("anything", NO, in_body=True), "not added", True),
@@ -59,13 +64,13 @@ class MeaningTests:
         [
             litellm_meaning("cache", NO),
             parameter_meaning("never_heard_of", NO),
-            litellm_meaning("drop_params", YES),
+            parameter_meaning("drop_params", NO),
             general_meaning("store_model_in_db", NO),
             top_meaning("guardrails", []),
         ],
     )
     def test_nothing(self, meaning: Meaning) -> None:
-        """What is switched off, or has no consequence, is not told."""
+        """What is switched off is not told."""
         notes, draft = Notes(), ImportedConfiguration(tool="LiteLLM", source_words="a file")
         meaning.note(notes, "x")
         notes.write(draft)

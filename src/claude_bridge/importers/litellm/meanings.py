@@ -17,7 +17,7 @@ from claude_bridge.importers.litellm.yaml_reader import Tree
 class Meaning:
     """What follows from a setting that is not carried over.
 
-    :ivar words: half a sentence; "" for a setting without consequences.
+    :ivar words: half a sentence; "" for a setting that is switched off, which is as if it were not there.
     :ivar lost: whether something is missing here.
     """
 
@@ -30,7 +30,8 @@ class Meaning:
             (notes.lose if self.lost else notes.remark)(path, self.words)
 
 
-_NOTHING: Final = Meaning("", lost=False)
+_OFF: Final = Meaning("", lost=False)
+_NOT_NEEDED: Final = Meaning("not needed here", lost=False)
 _DEFAULT: Final = Meaning("a default for requests without it; here the client decides, as Claude Code does anyway")
 _OWN_WORK: Final = Meaning("the bridge finds that out by itself, or has it in the backend's dialect", lost=False)
 _LOGGING: Final = Meaning(
@@ -54,9 +55,6 @@ _CLUSTER: Final = Meaning("each bridge counts for itself; none is shared between
 _TAGS: Final = Meaning("routes choose by name and kind of request, not by tags or the text of a question")
 _OWN_FIELD: Final = Meaning("fields of somebody's own are not added to requests here")
 _UNKNOWN: Final = Meaning("no counterpart here")
-
-WITHOUT_CONSEQUENCE: Final = ("drop_params", "modify_params", "api_version", "stream", "allowed_openai_params")
-"""Keys of ``litellm_params``: the dialect leaves out what a server does not take, and no path needs a version."""
 
 _PARAMETERS: Final[tuple[tuple[str, Meaning], ...]] = (
     (
@@ -84,6 +82,7 @@ _PARAMETERS: Final[tuple[tuple[str, Meaning], ...]] = (
     (r"num_retries|max_retries|retry_.*|cooldown_time|allowed_fails", _RETRIES),
     (r"cache_control_injection_points", Meaning("Claude Code marks itself what is to be cached", lost=False)),
     (r"merge_reasoning_content_in_choices|use_chat_completions_api|supports_system_message", _OWN_WORK),
+    (r"drop_params|modify_params|api_version|stream|allowed_openai_params", _NOT_NEEDED),
     (r"rpm_limit|tpm_limit", Meaning("no settings of LiteLLM's, so they had no effect; rpm and tpm are")),
     (r"max_budget|budget_duration", Meaning("a [budget:*] with for = model needs both, and a time that it knows")),
     (
@@ -120,9 +119,10 @@ _ROUTER: Final[tuple[tuple[str, Meaning], ...]] = (
     (r"redis_.*|cache_.*|caching_groups|client_ttl", _CLUSTER),
     (r"allowed_fails_policy", Meaning("the breaker counts all failures that are the backend's alike")),
     (
-        r"enable_pre_call_checks?|optional_pre_call_checks|disable_cooldowns|set_verbose|debug_level|ignore_.*",
+        r"enable_pre_call_checks?|optional_pre_call_checks|disable_cooldowns|ignore_.*",
         Meaning("a prompt that is too long is refused before it is sent, and conversations keep their key", lost=False),
     ),
+    (r"set_verbose|debug_level", _NOT_NEEDED),
     (r"provider_budget_config|.*budget.*", Meaning("a [budget:*] is for all, a key, a session, an agent or a model")),
     (r"enable_tag_filtering|tag_.*|enable_weighted_failover|routing_groups|weights", _TAGS),
     (r"default_litellm_params", _DEFAULT),
@@ -152,7 +152,7 @@ _LITELLM: Final[tuple[tuple[str, Meaning], ...]] = (
             r"|strip_anthropic_total_tokens|forward_traceparent.*|disable_.*|enable_json_schema_validation|add_user_.*"
             r"|enable_key_alias_format_validation|store_prompts.*|global_disable_no_log_param|include_cost_in_.*|detailed_debug"
         ),
-        _NOTHING,
+        _NOT_NEEDED,
     ),
     (r"content_policy_fallbacks", Meaning("a refusal is an answer here, and no other model is asked")),
     (r"mcp_.*|vector_store.*", _TOOLS),
@@ -166,7 +166,7 @@ _LITELLM: Final[tuple[tuple[str, Meaning], ...]] = (
     (r"ssl_certificate", Meaning("a certificate of the client's own is not sent to backends")),
     (r"force_ipv4|aiohttp_.*|.*_http_client.*", Meaning("connections are the bridge's own affair", lost=False)),
     (r"custom_provider_map|.*_hook.*", Meaning("Python code of somebody's own cannot be run here")),
-    (r"public_model_groups.*|model_cost_map.*|custom_tokenizer|token_counter.*", _NOTHING),
+    (r"public_model_groups.*|model_cost_map.*|custom_tokenizer|token_counter.*", _NOT_NEEDED),
     (r"(websearch|advisor|code_interpreter)_interception.*", _TOOLS),
 )
 
@@ -223,7 +223,7 @@ _GENERAL: Final[tuple[tuple[str, Meaning], ...]] = (
             r"disable_master_key_return|disable_.*|litellm_license|telemetry|set_verbose|.*log.*|infer_model_from_keys"
             r"|reject_clientside_metadata_tags|drop_params|store_.*"
         ),
-        _NOTHING,
+        _NOT_NEEDED,
     ),
     (r"allow_client_side_credentials", Meaning("nothing that a client sends can name a URL here")),
 )
@@ -242,32 +242,32 @@ def parameter_meaning(key: str, tree: Tree, *, in_body: bool = False) -> Meaning
     """Return what a key of ``litellm_params`` means, or one of the ``extra_body`` in it, where no says something."""
     if in_body:
         return _find(key, _PARAMETERS, _OWN_FIELD)
-    return _NOTHING if is_off(tree) else _find(key, _PARAMETERS, _UNKNOWN)
+    return _OFF if is_off(tree) else _find(key, _PARAMETERS, _UNKNOWN)
 
 
 def model_info_meaning(key: str, tree: Tree) -> Meaning:
     """Return what a key of ``model_info`` means."""
-    return _NOTHING if is_off(tree) else _find(key, _MODEL_INFO, _UNKNOWN)
+    return _OFF if is_off(tree) else _find(key, _MODEL_INFO, _UNKNOWN)
 
 
 def router_meaning(key: str, tree: Tree) -> Meaning:
     """Return what a key of ``router_settings`` means."""
-    return _NOTHING if is_off(tree) else _find(key, (*_ROUTER, *_LITELLM), _UNKNOWN)
+    return _OFF if is_off(tree) else _find(key, (*_ROUTER, *_LITELLM), _UNKNOWN)
 
 
 def litellm_meaning(key: str, tree: Tree) -> Meaning:
     """Return what a key of ``litellm_settings`` means."""
-    return _NOTHING if is_off(tree) else _find(key, (*_LITELLM, *_ROUTER), _UNKNOWN)
+    return _OFF if is_off(tree) else _find(key, (*_LITELLM, *_ROUTER), _UNKNOWN)
 
 
 def general_meaning(key: str, tree: Tree) -> Meaning:
     """Return what a key of ``general_settings`` means."""
-    return _NOTHING if is_off(tree) else _find(key, (*_GENERAL, *_LITELLM, *_ROUTER), _UNKNOWN)
+    return _OFF if is_off(tree) else _find(key, (*_GENERAL, *_LITELLM, *_ROUTER), _UNKNOWN)
 
 
 def top_meaning(key: str, tree: Tree) -> Meaning:
     """Return what a key of the file itself means."""
-    return _NOTHING if is_off(tree) else _find(key, _TOP, _NOT_LITELLMS)
+    return _OFF if is_off(tree) else _find(key, _TOP, _NOT_LITELLMS)
 
 
 def _find(key: str, table: Iterable[tuple[str, Meaning]], otherwise: Meaning) -> Meaning:

@@ -20,7 +20,7 @@ from claude_bridge.importers.litellm.addresses import (
 from claude_bridge.importers.litellm.deployment import Deployment, Place
 from claude_bridge.importers.litellm.entry_facts import read_facts
 from claude_bridge.importers.litellm.entry_keys import EntryKeys
-from claude_bridge.importers.litellm.meanings import WITHOUT_CONSEQUENCE, model_info_meaning, parameter_meaning
+from claude_bridge.importers.litellm.meanings import model_info_meaning, parameter_meaning
 from claude_bridge.importers.litellm.notes import Notes
 from claude_bridge.importers.litellm.providers import HOSTS, PROVIDERS, UNAVAILABLE, Provider, without_prefix
 from claude_bridge.importers.litellm.table import Table
@@ -253,7 +253,6 @@ class ModelEntries:
         return self.values.plain(written, "/ca.pem")
 
     def _report_rest(self, entry: Table, parameters: Table, info: Table) -> None:
-        parameters.ignore(*WITHOUT_CONSEQUENCE)
         for key in parameters.rest():
             parameter_meaning(key, parameters.entries[key]).note(self.notes, parameters.at(key))
         for key in info.rest():
