@@ -42,6 +42,15 @@ class BackendTests:
         draft = draft_of("model_list:\n" + entry("a", "openai/m", ", api_base: 'http://default:1/v1'"))
         assert [each.name for each in draft.backends] == ["default-backend"]
 
+    @pytest.mark.parametrize("strategy", ["latency-based-routing", "cost-based-routing", "one-of-mine"])
+    def test_other_strategy(self, strategy: str) -> None:
+        """A strategy without a counterpart is told, also where every name has one address."""
+        draft = draft_of(
+            "model_list: [{model_name: a, litellm_params: {model: openai/a}}]\n"
+            f"router_settings: {{routing_strategy: {strategy}}}\n"
+        )
+        assert "no counterpart: several keys take turns" in lost(draft)["router_settings.routing_strategy"]
+
     @pytest.mark.parametrize(("strategy", "word"), [("simple-shuffle", "round_robin"), ("least-busy", "least_used")])
     def test_strategy(self, strategy: str, word: str) -> None:
         """The strategy is that of pools of keys."""

@@ -45,7 +45,8 @@ _INTERCEPTION: Final = "websearch_interception"
 _SAMPLE_PROXY: Final = "http://127.0.0.1:3128"
 _MOST_RETRIES: Final = 1000
 _MOST_SECONDS: Final = 86_400
-_BUSY: Final = ("least-busy", "usage-based-routing", "latency-based-routing", "cost-based-routing")
+_SHUFFLE: Final = "simple-shuffle"
+_BUSY: Final = ("least-busy", "usage-based-routing")
 _ENGINES: Final[Mapping[str, tuple[str, str]]] = {
     "tavily": ("tavily", "TAVILY_API_KEY"),
     "brave": ("brave", "BRAVE_API_KEY"),
@@ -145,7 +146,10 @@ class Settings:
                 "fallbacks", (router if "default_fallbacks" in router.entries else litellm).at("default_fallbacks")
             )
             fallbacks.setdefault(EVERY, general)
-        strategy = router.text("routing_strategy") or "simple-shuffle"
+        strategy = router.text("routing_strategy") or _SHUFFLE
+        if strategy != _SHUFFLE and not strategy.startswith(_BUSY):
+            told = "no counterpart: several keys take turns, and of several addresses the first is asked"
+            self.notes.lose(router.at("routing_strategy"), told)
         retries = router.number("num_retries")
         retries = litellm.number("num_retries") if retries is None else retries
         most = router.whole("max_fallbacks", 1000)
