@@ -71,6 +71,13 @@ class ReportTests:
         findings = (Finding("a\x1b[2Jb\nc", "is lost"),)
         assert "not carried over:\n  a?[2Jb?c: is lost\n" in report(draft(), NOTHING, findings, None)
 
+    def test_usual_port(self) -> None:
+        """Two programs cannot listen at one port: where both do by default, the old one must be stopped as well."""
+        same = draft()
+        same.old_address = "http://127.0.0.1:8080"
+        assert "(stop Old Program before: the bridge listens where it does" in report(same, NOTHING, (), None)
+        assert "(stop" not in report(draft(), NOTHING, (), None)
+
     def test_keys(self) -> None:
         """Where clients need a key, it is said how they get it."""
         made = draft()

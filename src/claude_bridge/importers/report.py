@@ -5,9 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from claude_bridge.importers.draft import Finding, ImportedConfiguration
 from claude_bridge.importers.ini_text import Written
+
+_USUAL_PORT: Final = ":8080"
+"""Where the bridge listens unless it is told otherwise."""
 
 
 def report(draft: ImportedConfiguration, written: Written, findings: Sequence[Finding], target: Path | None) -> str:
@@ -40,7 +44,7 @@ def _lines(
     if draft.keys:
         yield "  (clients need a key: set ANTHROPIC_AUTH_TOKEN to it for launch and setup)"
     where = f" at {draft.old_address}" if draft.old_address else ""
-    if draft.server.listen:
+    if draft.server.listen or draft.old_address.endswith(_USUAL_PORT):
         yield f"  (stop {draft.tool} before: the bridge listens where it does{where and f',{where}'})"
     started = f"start it again with `{draft.how_back}`" if draft.how_back else "it can be started as before"
     yield f"to go back: nothing of {draft.tool} was changed; {started}{where and f', it is{where}'}"

@@ -45,6 +45,10 @@ class AddressTests:
         assert draft.server.listen == ()
         assert "with --keep-port it takes http://127.0.0.1:4000" in told(draft, "HOST, PORT").meaning
 
+    def test_usual_port(self) -> None:
+        """Where the old program listens where the bridge does anyway, nothing is different."""
+        assert not [each for each in with_box(PORT=8080).findings if each.path == "HOST, PORT"]
+
     @pytest.mark.parametrize(
         ("settings", "place"), [({"PORT": "many"}, "PORT"), ({"PORT": 70_000}, "PORT"), ({"HOST": "a b"}, "HOST")]
     )

@@ -21,6 +21,8 @@ from claude_bridge.importers.text import Text, Variable
 
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 3456
+_USUAL_ADDRESS: Final = "http://127.0.0.1:8080"
+"""Where the bridge listens unless it is told otherwise."""
 _PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "httpsProxy", "PROXY_URL")
 _SAMPLE_PROXY: Final = "http://127.0.0.1:3128"
 _LEVELS: Final = {
@@ -179,8 +181,9 @@ def _server(reading: Reading) -> None:
             draft.remark("HOST", told)
     else:
         draft.server = ImportedServer(came_from="APIKEY", notes=notes, credentials=credentials)
-        told = f"the bridge listens at http://127.0.0.1:8080; with --keep-port it takes {draft.old_address}"
-        draft.remark("HOST, PORT", told)
+        if draft.old_address != _USUAL_ADDRESS:
+            told = f"the bridge listens at {_USUAL_ADDRESS}; with --keep-port it takes {draft.old_address}"
+            draft.remark("HOST, PORT", told)
 
 
 def _host(data: Object, gateway: Any, reading: Reading) -> str:  # noqa: ANN401 - decoded JSON is what it is
