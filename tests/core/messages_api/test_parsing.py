@@ -203,7 +203,7 @@ class DecodingTests:
         while not decoding.step():
             pass
         decoding.take_body()
-        assert (decoding._body, decoding._mending) == (b"", None)
+        assert (decoding._body, decoding._steps) == (b"", None)
         assert decoding.request.model
 
     def test_body(self) -> None:

@@ -12,6 +12,9 @@ from claude_bridge.core import surrogates
 from claude_bridge.core.messages_api import anthropic_types
 from claude_bridge.core.strict_json import ERRORS, JsonError, explain
 
+NOT_JSON: Final = "The request body is not valid JSON"
+NOT_TEXT: Final = f"{NOT_JSON}: it is not UTF-8 text"
+
 _request_decoder: Final = msgspec.json.Decoder(anthropic_types.MessagesRequest)
 _block_decoder: Final = msgspec.json.Decoder(anthropic_types.KnownBlock)
 
@@ -34,13 +37,13 @@ def decode_request(body: bytes) -> anthropic_types.MessagesRequest:
     Raises `LoneSurrogates` where it contains escaped surrogates and is not valid JSON as it stands.
     """
     if not _is_text(body):
-        raise JsonError("The request body is not valid JSON: it is not UTF-8 text")
+        raise JsonError(NOT_TEXT)
     try:
         return _request_decoder.decode(body)
     except msgspec.ValidationError as error:
         raise JsonError(explain(error)) from None
     except ERRORS as error:
-        reason = f"The request body is not valid JSON: {explain(error)}"
+        reason = f"{NOT_JSON}: {explain(error)}"
         raise LoneSurrogates(reason) if surrogates.has_surrogates(body) else JsonError(reason) from None
 
 

