@@ -171,6 +171,23 @@ class TroubleTests:
         other.close()
         await requests_in(reactor, file_of(daemon), 4)
 
+    @pytest_twisted.ensureDeferred
+    async def test_stop_while_locked(
+        self, reactor: Any, backend: ScriptedBackend, daemon: Daemon, client: Client
+    ) -> None:
+        """A stop does not wait for another program, and the log says how many requests are not in the accounts."""
+        backend.enqueue(ANSWER, ANSWER)
+        await ask(client)
+        await requests_in(reactor, file_of(daemon), 1)
+        other = sqlite3.connect(file_of(daemon), isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        assert await ask(client) == 200
+        began = reactor.seconds()
+        await daemon.stop()
+        assert reactor.seconds() - began < 5
+        other.close()
+        assert daemon.events("ledger")[-1]["message"].startswith("1 requests are not in the accounts")
+
     @pytest.mark.parametrize("place", ["/proc/nowhere/ledger.sqlite", "/dev/null"])
     @pytest_twisted.ensureDeferred
     async def test_nowhere_to_write(
