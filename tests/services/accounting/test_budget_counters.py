@@ -446,6 +446,20 @@ class ReadTests:
         reading.callback(Answer({round(NOON) * 1000: [Spent("box", "m", "bob", 9, 9)]}, {}))
         assert desk.spent(HOURLY) == NOTHING
 
+    @pytest.mark.parametrize("by", [-3600, 3600])
+    def test_clock_that_is_set(self, desk: Desk, by: float) -> None:
+        """A period that begins anew, also an earlier one, is read at the next request: something was spent of it."""
+        desk.follow(limit(HOURLY))
+        desk.accounts.give()
+        desk.now += 1
+        assert desk.spent(HOURLY) == NOTHING
+        set_to = desk.now + by
+        counter = desk.counters.counter(desk.counters.metered(HOURLY), USE, set_to)
+        assert counter is not None
+        assert counter.spent == NOTHING
+        desk.counters.now()
+        assert len(desk.accounts.questions) == 2
+
     def test_budget_that_is_added_meanwhile(self, desk: Desk) -> None:
         """A budget that a reload adds while the ledger is read is read at once after it."""
         desk.follow(limit(ALL))

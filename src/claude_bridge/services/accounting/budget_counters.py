@@ -251,7 +251,10 @@ class BudgetCounters:
             found.spent = self._earlier(who)
             metered.put(who, found)
         else:
+            before = found.period
             found.follow(now)
+            if found.period is not before:
+                self._read_soon()
         return found
 
     def _earlier(self, who: Who) -> Amounts:
@@ -283,6 +286,10 @@ class BudgetCounters:
         reading.addCallbacks(self._arrived, self._not_read, callbackArgs=(periods, sessions))
         reading.addErrback(lambda failure: _log.failure("budgets were not read", failure, event="fault"))
         reading.addBoth(lambda _: self._reading_ended())
+
+    def _read_soon(self) -> None:
+        """Read at the next request: others may have spent in this period, or we did before a clock was set."""
+        self._read_due, self._reads_again = 0.0, self._is_reading
 
     def _reading_begins(self, unwritten: Sequence[RequestRecord]) -> None:
         self._unwritten = list(unwritten[: MAX_UNWRITTEN + 1])
