@@ -56,6 +56,11 @@ ANSWER = chat_stream(text="Hello there", usage=token_usage(900, 100))
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
 
+def broken(*_: object, **__: object) -> None:
+    """Have a fault."""
+    raise RuntimeError
+
+
 @define(eq=False)
 class Office:
     """A stage on which budgets are kept."""
@@ -222,9 +227,6 @@ class HoldingTests:
         """A fault before the request is sent gives back what was held a moment before."""
         office = Office(ALL)
 
-        def broken(*_: object, **__: object) -> None:
-            raise RuntimeError
-
         monkeypatch.setattr(Exchange, "_prepare_attempt", broken)
         office.ask()
         assert office.stage.error.outcome == "internal_fault"
@@ -234,9 +236,6 @@ class HoldingTests:
     def test_fault_over_the_end(self, monkeypatch: pytest.MonkeyPatch, logged_failures: list[LogEvent]) -> None:
         """An error that cannot be told to the client ends the request all the same."""
         office = Office(ALL)
-
-        def broken(*_: object, **__: object) -> None:
-            raise RuntimeError
 
         monkeypatch.setattr(FakeClientResponse, "fail", broken)
         office.ask()
