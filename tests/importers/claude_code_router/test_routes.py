@@ -42,6 +42,13 @@ class ResolveTests:
         assert lost(draft) == ["Router.default"]
         assert draft.routes[-1].models == ("m",)
 
+    @pytest.mark.parametrize("written", ["$MODEL", "${MODEL}"])
+    def test_in_a_variable(self, written: str) -> None:
+        """A model that only a variable names is said to be in one: it may well be in the file."""
+        draft = draft_of({"Providers": [BOX], "Router": {"think": written, "default": "box,m"}})
+        assert told(draft, "Router.think").lost
+        assert "in a variable, so it is not known here" in told(draft, "Router.think").meaning
+
     def test_alone(self) -> None:
         """A provider with one model may stand for it."""
         one = {**OTHER, "models": ["o"]}

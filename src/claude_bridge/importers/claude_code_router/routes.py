@@ -54,6 +54,11 @@ _KINDS: Final = (
     _Kind(word="think", route="think", when="think minimal", notes=_THINKING),
     _Kind(word="default", route="default", when=""),
 )
+_NOWHERE: Final = "not a model that is carried over, so left out: requests go on to the next route that fits"
+_IN_VARIABLE: Final = (
+    "the model is in a variable, so it is not known here: left out; write [route:NAME] with models = PROVIDER/MODEL"
+)
+
 _WORDS: Final = frozenset(kind.word for kind in _KINDS)
 _OTHER: Final = frozenset({"longContextThreshold", "rules", "fallback", "builtInRules", "builtinRules", "agentRules"})
 
@@ -151,7 +156,7 @@ def resolve(written: str, path: str, reading: Reading) -> str | None:
     """Return the name in the result of ``provider,model`` or ``provider/model``; None if it leads nowhere."""
     provider, model = _split(reading.referring(written), reading)
     if provider is None or not model:
-        reading.draft.lose(path, "not a model of this file, so left out: the next route that fits is taken")
+        reading.draft.lose(path, _IN_VARIABLE if _is_variable(reading.referring(written)) else _NOWHERE)
         return None
     known = provider.aliases.get(model) or next(
         (alias for name, alias in provider.aliases.items() if name.casefold() == model.casefold()), None
@@ -159,6 +164,10 @@ def resolve(written: str, path: str, reading: Reading) -> str | None:
     if known is None and (known := add_model(reading, provider, model)) is not None:
         reading.draft.remark(path, f"the model is not in the list of {provider.path}; it is added")
     return known
+
+
+def _is_variable(written: str) -> bool:
+    return written.startswith("${") and written.endswith("}")
 
 
 def _split(written: str, reading: Reading) -> tuple[Provider | None, str]:
@@ -181,7 +190,7 @@ def _complete(reading: Reading) -> None:
     draft = reading.draft
     first = next((alias for each in reading.providers for alias in each.aliases.values()), None)
     if first is not None and not any(route.name == "default" for route in draft.routes):
-        draft.remark("Router.default", f"says no model that is here: {first}, the first one, takes what no route takes")
+        draft.remark("Router.default", f"its model is not here: {first}, the first one, gets what no route takes")
         draft.routes.append(
             ImportedRoute(name="default", came_from="the first model, as Router.default has none", models=(first,))
         )
