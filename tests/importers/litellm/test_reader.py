@@ -103,6 +103,12 @@ class ReaderTests:
     def test_no_models(self, text: str) -> None:
         """A file without a model is a draft without a backend."""
         assert draft_of(text).backends == []
+        assert text.startswith("model_list:\n") or "in its database" in lost(draft_of(text))["model_list"]
+
+    def test_words_for_a_shell(self) -> None:
+        """The command to go back with can be pasted, wherever the file is."""
+        source = Source(text="model_list: []", path="my config.yaml", read=lambda _path: b"")
+        assert read_litellm(source).how_back == "litellm --config 'my config.yaml'"
 
     def test_refused(self) -> None:
         """What is not YAML is refused, without a word of it."""

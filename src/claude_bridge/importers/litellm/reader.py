@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import deque
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -20,6 +21,7 @@ from claude_bridge.importers.source import NotUsable, Source
 
 _INCLUDE: Final = "include"
 _MOST_FILES: Final = 50
+_NO_MODELS: Final = "has no model: those added in LiteLLM's UI are in its database, so write them into model_list first"
 
 
 def read_litellm(source: Source) -> ImportedConfiguration:
@@ -35,8 +37,10 @@ def read_litellm(source: Source) -> ImportedConfiguration:
     draft = ImportedConfiguration(
         tool="LiteLLM",
         source_words="a config.yaml of LiteLLM",
-        how_back=f"litellm --config {source.path or 'config.yaml'}",
+        how_back=f"litellm --config {shlex.quote(source.path or 'config.yaml')}",
     )
+    if not file.tables("model_list"):
+        notes.lose("model_list", _NO_MODELS)
     credentials = {
         name: each.table("credential_values")
         for each in file.tables("credential_list")
