@@ -64,6 +64,11 @@ class StatusTests:
         assert err.startswith("claude-bridge import: ")
         assert told in err
 
+    def test_each_reason_once(self) -> None:
+        """If nothing can be carried over, each reason is one line, with the places that it is about."""
+        _, _, err = imported(b"{Providers: [{name: 'a'}, {name: 'b'}]}")
+        assert "  Providers[0].api_base_url, Providers[1].api_base_url: no address" in err
+
     def test_no_file(self) -> None:
         """A file that cannot be read is named."""
         err = io.StringIO()

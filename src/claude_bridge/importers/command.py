@@ -22,7 +22,7 @@ from claude_bridge.config.secret import Read
 from claude_bridge.importers.draft import Finding, ImportedConfiguration
 from claude_bridge.importers.ini_text import Written, ini_text
 from claude_bridge.importers.output import NotWritten, refuse_unfit, write_new
-from claude_bridge.importers.report import printable, report
+from claude_bridge.importers.report import by_meaning, printable, report
 from claude_bridge.importers.source import Importer, NotUsable, Source
 
 ALL: Final = 0
@@ -168,5 +168,5 @@ def _not_known(file: str, text: str, foreign: Foreign | None) -> str:
 
 
 def _why_nothing(file: str, findings: Sequence[Finding]) -> str:
-    told = "".join(f"\n  {printable(f'{each.path}: {each.meaning}')}" for each in findings if each.lost)
+    told = "".join(f"\n{printable(line)}" for line in by_meaning(each for each in findings if each.lost))
     return f"{file} has no backend that could be carried over{told}"

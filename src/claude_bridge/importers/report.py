@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,14 +51,19 @@ def _lines(
 
 
 def _found(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield the findings below a heading, each meaning once, with all the places that it is about."""
-    by_meaning: dict[str, list[str]] = {}
-    for each in findings:
-        paths = by_meaning.setdefault(each.meaning, [])
-        paths += [each.path] if each.path not in paths else []
-    if by_meaning:
+    """Yield the findings below a heading."""
+    if findings:
         yield heading
-        yield from (f"  {', '.join(paths)}: {meaning}" for meaning, paths in by_meaning.items())
+        yield from by_meaning(findings)
+
+
+def by_meaning(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield lines that say each meaning once, with all the places that it is about."""
+    found: dict[str, list[str]] = {}
+    for each in findings:
+        paths = found.setdefault(each.meaning, [])
+        paths += [each.path] if each.path not in paths else []
+    yield from (f"  {', '.join(paths)}: {meaning}" for meaning, paths in found.items())
 
 
 def _counted(draft: ImportedConfiguration) -> str:
