@@ -21,6 +21,7 @@ __all__ = [
     "ERRORS",
     "JsonError",
     "Raw",
+    "begins_list",
     "begins_object",
     "compact",
     "decode",
@@ -142,3 +143,8 @@ def present(raw: Raw) -> bool:
 def begins_object(raw: Raw) -> bool:
     """Return whether raw JSON is an object, without copying it."""
     return bytes(memoryview(raw)[:1]) == b"{"
+
+
+def begins_list(raw: Raw) -> bool:
+    """Return whether raw JSON is a list, likewise."""
+    return bytes(memoryview(raw)[:1]) == b"["

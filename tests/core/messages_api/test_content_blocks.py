@@ -471,3 +471,30 @@ class UnknownBlockTests:
     def test_no_type(self, block: object) -> None:
         """What is no block at all is refused, its place named."""
         assert refusal(user(text("a"), block)).startswith("messages.0.content.1")
+
+
+class LargeTests:
+    """What would take long is bounded before it is decoded."""
+
+    @pytest.mark.parametrize(
+        "block",
+        [
+            {"type": "tool_result", "tool_use_id": "a", "content": [1] * 600_000},
+            {"type": "document", "source": {"type": "content", "content": [1] * 600_000}},
+            {"type": "search_result", "source": "a", "title": "b", "content": [1] * 600_000},
+        ],
+    )
+    def test_inner_blocks(self, block: dict[str, Any]) -> None:
+        """Too many blocks inside one are refused, and not decoded: what is wrong with the first is not told."""
+        assert refusal(user(block)).startswith("messages: at most 20000 content blocks")
+
+    def test_as_many_as_may_be(self) -> None:
+        """A large block with fewer inside is read."""
+        inner = [text("x" * 2_000_000), text("y")]
+        assert len(content(result("a", inner), text("z"))) > 1_000_000
+
+    def test_flattened_values(self) -> None:
+        """Unknown blocks are made readable until they have too many values; those beyond stay JSON."""
+        few, many = {"type": "novel", "x": [1, 2]}, {"type": "novel", "x": [[]] * 40_000}
+        said = content(few, many, many, few)
+        assert (said.count(json.dumps(few)), said.count(json.dumps(many))) == (0, 1)

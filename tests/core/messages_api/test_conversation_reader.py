@@ -8,7 +8,15 @@ from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.conversation import Image, Text
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
-from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_messages
+from claude_bridge.core.messages_api.conversation_reader import (
+    STEP,
+    STEP_BYTES,
+    ConversationReader,
+    prepare_reading,
+    reading_of,
+    with_messages,
+)
+from claude_bridge.core.messages_api.limits import BOUNDS
 from claude_bridge.core.strict_json import JsonError
 from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, translate, use, user
 
@@ -32,6 +40,20 @@ class ReadingTests:
         assert steps > 2
         assert texts(reading) == [[block["text"] for block in long], ["b"], ["c"]]
         assert reading.count == len(long)
+
+    @pytest.mark.parametrize("large", [False, True])
+    def test_large_blocks(self, large: bool) -> None:
+        """A large request is cut into steps by its bytes too, between messages and inside one, and loses nothing."""
+        said = ["a" * (STEP_BYTES // 2), "b" * (STEP_BYTES // 3), "c" * (2 * STEP_BYTES), "d"]
+        whole = asked(user(*map(text, said)), assistant(text(said[2])), user(text("end")))
+        prepare_reading(whole, BOUNDS, marked=False, large=large)
+        reading = reading_of(whole)
+        steps = 1
+        while not reading.step():
+            steps += 1
+
+        assert (steps > 3) == large
+        assert texts(reading) == [said, [said[2]], ["end"]]
 
     def test_many_short_messages(self) -> None:
         """Many messages are cut into steps as many blocks are."""

@@ -173,3 +173,21 @@ def values(content: Any) -> Any:
 def present(content: Any) -> Any:
     """Return content without empty texts."""
     return content if isinstance(content, str) else [each for each in content if each["text"] or each["type"] != "text"]
+
+
+class HostileTests:
+    """Only so much is searched."""
+
+    @pytest.mark.parametrize("in_blocks", [False, True])
+    def test_beyond_the_bound(self, in_blocks: bool) -> None:
+        """A tag in a longer text than any prompt is ordinary text, both decoded and as it was received."""
+        large = TAG + "x" * subagent_tag.MAX_SEARCHED
+        for said in (large, f"{'y' * 100_000}{TAG}"):
+            content = blocks(said) if in_blocks else said
+            body = json.dumps(
+                {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": content}]}
+            ).encode()
+            request = parsing.decode(body)
+            is_searched = said is not large
+            assert (request.model != "m") == is_searched
+            assert (subagent_tag.without_tags(body) != body) == is_searched

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from attrs import define, field
 
 from claude_bridge.core import opaque_state, strict_json
@@ -28,7 +30,8 @@ from claude_bridge.core.conversation import (
     ToolResult,
     text_of,
 )
-from claude_bridge.core.messages_api import codec
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api import codec, large_body
 from claude_bridge.core.messages_api.anthropic_types import (
     EMPTY,
     Block,
@@ -45,6 +48,7 @@ from claude_bridge.core.messages_api.anthropic_types import (
     ToolUseBlock,
     UnknownBlock,
 )
+from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.messages_api.readable_json import readable
 
 MAX_PATH_DOTS: Final = 40
@@ -53,6 +57,10 @@ MAX_PATH_DOTS: Final = 40
 MAX_FLATTENED_BYTES: Final = 1 << 20
 """Bytes of JSON that are decoded to be made readable; hostile JSON takes thirty times its size in memory."""
 
+MAX_FLATTENED_VALUES: Final = 100_000
+"""JSON values of all unknown blocks of a conversation that are made readable, in 40 ms; those beyond stay JSON. A real
+block has a hundred."""
+
 UNKNOWN_BLOCK_COST: Final = 4
 """How many blocks one of an unknown type counts as: decoding it takes that many times as long."""
 
@@ -60,6 +68,29 @@ SILENT_BLOCKS: Final = frozenset({"fallback", "mcp_tool_listing"})
 """Types of blocks without content for a model: which model took over, and tools that only Anthropic's servers call."""
 
 _UNPARSED: Final = "__unparsedToolInput"
+
+
+class _Unparsed(msgspec.Struct):
+    raw: str = ""
+
+
+class _UnparsedInput(msgspec.Struct):
+    unparsed: _Unparsed = msgspec.field(default_factory=_Unparsed, name=_UNPARSED)
+
+
+class _NestingSource(msgspec.Struct):
+    content: strict_json.Raw = EMPTY
+
+
+class _Nesting(msgspec.Struct):
+    """Where a block may have blocks inside."""
+
+    content: strict_json.Raw = EMPTY
+    source: _NestingSource = msgspec.field(default_factory=_NestingSource)
+
+
+_unparsed_decoder: Final = msgspec.json.Decoder(_UnparsedInput)
+_nesting_decoder: Final = msgspec.json.Decoder(_Nesting)
 
 
 @define
@@ -72,6 +103,7 @@ class BlockReader:
     :ivar carried: characters of all opaque states together.
     :ivar media: images and documents, in order.
     :ivar count: blocks decoded so far, nested ones included; an unknown type counts as `UNKNOWN_BLOCK_COST`.
+    :ivar bounds: the limits of the request; of a list with too many blocks none is decoded.
     """
 
     loaded: dict[str, None] = field(factory=dict)  # an empty set takes 216 bytes a stream, a dict 64
@@ -80,6 +112,8 @@ class BlockReader:
     carried: int = 0
     count: int = 0
     media: list[Image | Document] = field(factory=list)
+    bounds: RequestLimits = BOUNDS
+    _flattened_values: int = field(default=0, init=False)
 
     def read(
         self, content: str | list[strict_json.Raw] | None, path: str, states: bool = False, first: int = 0
@@ -92,7 +126,7 @@ class BlockReader:
         if isinstance(content, str):
             return [Text(content)] if content else []
         pieces: list[Piece] = []
-        self.count += len(content or ())
+        self._count(content or ())
         for index, raw in enumerate(content or (), first):
             block = codec.decode_block(raw, path, index)
             if isinstance(block, TextBlock):
@@ -112,6 +146,29 @@ class BlockReader:
             else:
                 pieces += self._other_block(block, f"{path}.{index}")
         return pieces
+
+    def _count(self, content: Sequence[strict_json.Raw]) -> None:
+        """Count blocks; raise `InvalidRequest` if they, or those inside a large one, are too many."""
+        self.count += len(content)
+        if self.count > self.bounds.max_blocks:
+            raise self._too_many()
+        for raw in content:
+            if len(raw) > large_body.STEP:
+                self._check_nested(raw)
+
+    def _check_nested(self, raw: strict_json.Raw) -> None:
+        """Raise `InvalidRequest` for a block with more blocks inside than there may be, before it is decoded."""
+        left = self.bounds.max_blocks - self.count
+        try:
+            nested = _nesting_decoder.decode(raw)
+        except strict_json.ERRORS:
+            return  # what is wrong is told when the block is decoded
+        for content in (nested.content, nested.source.content):
+            if strict_json.begins_list(content) and len(large_body.first_elements(content, left + 1)) > left:
+                raise self._too_many()
+
+    def _too_many(self) -> InvalidRequest:
+        return self.bounds.excess("messages", "content blocks", "max_blocks")
 
     def _parts(self, content: str | list[strict_json.Raw] | None, path: str) -> list[Content]:
         """Return the content of a field inside a block: pieces that may not stand there become text."""
@@ -173,11 +230,19 @@ class BlockReader:
         self.count += UNKNOWN_BLOCK_COST - 1
         if block.kind in SILENT_BLOCKS:
             return []
-        if len(block.raw) <= MAX_FLATTENED_BYTES:
+        if len(block.raw) <= MAX_FLATTENED_BYTES and self._may_flatten(bytes(block.raw)):
             # The JSON may hold a number that Python cannot represent, or be nested too deeply.
             with contextlib.suppress(strict_json.JsonError, RecursionError):
                 return self._flattened(block.kind, strict_json.decode(block.raw))
         return [_labelled(block.kind, bytes(block.raw).decode())]
+
+    def _may_flatten(self, raw: bytes) -> bool:
+        """Count the JSON values of a block, those that texts seem to have included; return whether there is room."""
+        values = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+        if self._flattened_values + values > MAX_FLATTENED_VALUES:
+            return False
+        self._flattened_values += values
+        return True
 
     def _flattened(self, kind: str, value: dict[str, Any]) -> list[Piece]:
         if kind == "compaction":
@@ -232,10 +297,10 @@ def _arguments(block: ToolUseBlock, content_path: str, index: int) -> str:
     if not text.startswith("{"):
         raise strict_json.JsonError(f"{content_path}.{index}.input: Input should be an object")
     if _UNPARSED in text and len(text) <= MAX_FLATTENED_BYTES:
-        inner = strict_json.decode(block.input).get(_UNPARSED)
-        raw = inner.get("raw") if isinstance(inner, dict) else None
-        if isinstance(raw, str) and strict_json.is_object(raw):
-            return raw
+        with contextlib.suppress(*strict_json.ERRORS):
+            raw = _unparsed_decoder.decode(block.input).unparsed.raw
+            if raw and strict_json.is_object(raw):
+                return raw
     return text
 
 

@@ -23,6 +23,9 @@ from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 STEP: Final = 1000
 """Blocks decoded in one step: 15 ms at worst, for blocks of unknown types."""
 
+STEP_BYTES: Final = 2 << 20
+"""Bytes of one step where a whole request is large: 30 ms at worst, for calls of nothing but brackets."""
+
 _MARK: Final = b'"cache_control"'
 """The key of a block; inside a text the quotes would be escaped."""
 
@@ -45,10 +48,15 @@ class ConversationReader:
     _messages: Sequence[InputMessage]
     _bounds: RequestLimits = BOUNDS
     marked: bool = False
+    _large: bool = field(default=False, kw_only=True)
     turns: list[Turn] = field(factory=list)
-    _blocks: BlockReader = field(factory=BlockReader)
+    _blocks: BlockReader = field()
     _pieces: list[Piece] = field(factory=list, init=False)
     _next: int = field(default=0, init=False)
+
+    @_blocks.default
+    def _begin(self) -> BlockReader:
+        return BlockReader(bounds=self._bounds)
 
     def step(self) -> bool:
         """Decode about `STEP` more blocks and messages, and return whether that was the rest.
@@ -57,8 +65,11 @@ class ConversationReader:
         """
         messages, turns, blocks, bounds = self._messages, self.turns, self._blocks, self._bounds
         enough = blocks.count + len(turns) + STEP
+        left = STEP_BYTES
         for index in range(len(turns), len(messages)):
-            if blocks.count + index >= enough or not self._read(messages[index], index):
+            if self._large:
+                left -= _size(messages[index].content)
+            if blocks.count + index >= enough or not self._read(messages[index], index) or left < 0:
                 break
         if blocks.count > bounds.max_blocks:
             raise bounds.excess("messages", "content blocks", "max_blocks")
@@ -128,7 +139,7 @@ class ConversationReader:
         if role not in _ROLES:
             raise strict_json.JsonError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
         path = f"messages.{index}.content"
-        if type(content) is list and len(content) > STEP:
+        if type(content) is list and (len(content) > STEP or (self._large and _size(content) > STEP_BYTES)):
             return self._read_part(message, content, path)
         if role == "assistant":
             media = len(blocks.media)
@@ -140,9 +151,21 @@ class ConversationReader:
         message.content = ""
         return True
 
+    def _end_of_part(self, content: Sequence[strict_json.Raw]) -> int:
+        """Return the index after the last block that is read in this step: of large ones some, or one."""
+        last = min(self._next + STEP, len(content))
+        if not self._large:
+            return last
+        size = 0
+        for index in range(self._next, last):
+            size += len(content[index])
+            if size > STEP_BYTES:
+                return max(index, self._next + 1)
+        return last
+
     def _read_part(self, message: InputMessage, content: list[strict_json.Raw], path: str) -> bool:
         assistant, media = message.role == "assistant", len(self._blocks.media)
-        first, self._next = self._next, self._next + STEP
+        first, self._next = self._next, self._end_of_part(content)
         self._pieces += self._blocks.read(content[first : self._next], path, assistant, first)
         if assistant:
             del self._blocks.media[media:]
@@ -153,15 +176,23 @@ class ConversationReader:
         return True
 
 
+def _size(content: str | list[strict_json.Raw]) -> int:
+    """Return the bytes of blocks; a text has been decoded already."""
+    return 0 if isinstance(content, str) else sum(map(len, content))
+
+
 def has_cache_marks(body: bytes) -> bool:
     """Return whether a request's JSON has a ``cache_control`` key anywhere, not counting text that mentions one."""
     first = body.find(_MARK)  # ten times as fast as a pattern
     return first >= 0 and _MARKING.search(body, first) is not None
 
 
-def prepare_reading(request: MessagesRequest, bounds: RequestLimits, *, marked: bool) -> None:
-    """Create the reader of a request's messages, so that `reading_of` finds it."""
-    request.derived["reading"] = ConversationReader(request.messages, bounds, marked)
+def prepare_reading(request: MessagesRequest, bounds: RequestLimits, *, marked: bool, large: bool = False) -> None:
+    """Create the reader of a request's messages, so that `reading_of` finds it.
+
+    ``large``: whether the messages may be so large that even a few blocks take long to decode.
+    """
+    request.derived["reading"] = ConversationReader(request.messages, bounds, marked, large=large)
 
 
 def reading_of(request: MessagesRequest) -> ConversationReader:

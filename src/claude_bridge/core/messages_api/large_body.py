@@ -22,7 +22,7 @@ from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.anthropic_types import EMPTY, InputMessage, MessagesRequest, Tool
 from claude_bridge.core.messages_api.codec import NOT_JSON, NOT_TEXT, LoneSurrogates
 from claude_bridge.core.messages_api.limits import MAX_SYSTEM_BLOCKS, RequestLimits
-from claude_bridge.core.strict_json import ERRORS, JsonError, explain
+from claude_bridge.core.strict_json import ERRORS, JsonError, begins_list, explain
 
 LARGE: Final = 2 << 20
 """Bytes of the smallest body that is worth the steps; those below are decoded in 75 ms at worst, in 1 ms usually."""
@@ -33,8 +33,9 @@ STEP: Final = 1 << 20
 TEXT_STEP: Final = 8 << 20
 """Bytes that are checked for UTF-8 in one step, in 15 ms."""
 
-MAX_BRACKETS: Final = 10_000_000
-"""Opening brackets in a body, those in texts included: so many are skipped in 75 ms if they are nested deeply."""
+MAX_BRACKETS: Final = 3_000_000
+"""Opening brackets in a body, those in texts included: so many are skipped in 23 ms if they are nested deeply, and some
+turns skip them four times. A conversation of a million tokens has some 200,000."""
 
 _MAX_FIELDS: Final = 100_000
 """Elements of the longest list of which no more than a limit are decoded: the decoder takes a microsecond for each to
@@ -140,15 +141,15 @@ def _part(decoder: msgspec.json.Decoder[Any], raw: Raw, path: str) -> Any:  # no
 def _decode_system(raw: Raw) -> str | list[Raw] | None:
     if not raw:
         return None
-    if not _is_list(raw):
+    if not begins_list(raw):
         return _part(_system, raw, "system")  # type: ignore[no-any-return]
-    return _first_elements(raw, MAX_SYSTEM_BLOCKS + 1)
+    return first_elements(raw, MAX_SYSTEM_BLOCKS + 1)
 
 
 def _decode_tools(raw: Raw, bounds: RequestLimits) -> Generator[None, None, list[Tool] | None]:
-    if not raw or not _is_list(raw):
+    if not raw or not begins_list(raw):
         return _part(_tools, raw, "tools") if raw else None
-    parts = _first_elements(raw, bounds.max_tools + 1)
+    parts = first_elements(raw, bounds.max_tools + 1)
     if len(parts) > bounds.max_tools:
         raise bounds.too_many_tools()
     yield
@@ -162,9 +163,9 @@ def _decode_tools(raw: Raw, bounds: RequestLimits) -> Generator[None, None, list
 
 
 def _decode_messages(raw: Raw, bounds: RequestLimits) -> Generator[None, None, list[InputMessage]]:
-    if not _is_list(raw):
+    if not begins_list(raw):
         return _part(_messages, raw, "messages")  # type: ignore[no-any-return]
-    parts = _first_elements(raw, bounds.max_messages + 1)
+    parts = first_elements(raw, bounds.max_messages + 1)
     if len(parts) > bounds.max_messages:
         raise bounds.too_many_messages()
     yield
@@ -188,9 +189,9 @@ def _decode_large_message(raw: Raw, path: str, most: int) -> Generator[None, Non
     message = _part(_large_message, raw, path)
     if len(raw) > STEP:
         yield
-    if not _is_list(message.content):
+    if not begins_list(message.content):
         return InputMessage(message.role, _part(_content, message.content, f"{path}.content"))
-    return InputMessage(message.role, _first_elements(message.content, most) if most > 0 else [])
+    return InputMessage(message.role, first_elements(message.content, most) if most > 0 else [])
 
 
 class _Step:
@@ -208,11 +209,7 @@ class _Step:
         return True
 
 
-def _is_list(raw: Raw) -> bool:
-    return bytes(memoryview(raw)[:1]) == b"["
-
-
-def _first_elements(raw: Raw, most: int) -> list[Raw]:
+def first_elements(raw: Raw, most: int) -> list[Raw]:
     """Return the first elements of a list, ``most`` at most; the others are only skipped."""
     if len(raw) <= STEP or most > _MAX_FIELDS:
         found: Sequence[Raw] = _raws.decode(raw)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from attrs import define
+
 from claude_bridge.core import json_layout, strict_json
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.json_layout import Edits, Element, Member
@@ -18,11 +20,27 @@ from claude_bridge.core.strict_json import Raw
 NAME: Final = "CCR-SUBAGENT-MODEL"
 
 _MARK: Final = f"<{NAME}>".encode()
+MAX_SEARCHED: Final = 256 * 1024
+"""Characters of all texts with the tag, and bytes of all blocks with it, that are searched, in 20 ms at worst. What
+follows is ordinary text. The prompt of a subagent has a few thousand."""
+
 _WRITTEN_TAG: Final = re.compile(b'<%b>[^<>"]{1,2048}</%b>' % (NAME.encode(), NAME.encode()))
 """What may be a tag in JSON, in which a character may be written as six or twelve."""
 
 _TAG: Final = re.compile(rf"<{NAME}>\s{{0,64}}([^<>\s][^<>]{{0,255}})</{NAME}>")
 """No two parts of it can match the same blanks in more than one way: a client may send a megabyte of them."""
+
+
+@define
+class _Searched:
+    """How much has been searched."""
+
+    _left: int = MAX_SEARCHED
+
+    def has_room_for(self, size: int) -> bool:
+        """Count what is to be searched; return whether it may be."""
+        self._left -= size
+        return self._left >= 0
 
 
 def may_be_in(body: bytes) -> bool:
@@ -33,11 +51,12 @@ def may_be_in(body: bytes) -> bool:
 def apply(request: MessagesRequest) -> None:
     """Make the first tag of a request its model, and cut out all of them; without a tag nothing changes."""
     found: list[str] = []
+    searched = _Searched()
     if request.system is not None:
-        request.system = _without_tags(request.system, found)
+        request.system = _without_tags(request.system, found, searched)
     first = request.messages[0]
     if first.role == "user":
-        first.content = _without_tags(first.content, found)
+        first.content = _without_tags(first.content, found, searched)
     if found:
         request.model = found[0]
 
@@ -50,8 +69,9 @@ def without_tags(body: bytes) -> bytes:
     edits = Edits(body)
     try:
         json_layout.check_rest(body)
+        searched = _Searched()
         for content in _contents(body):
-            _cut_content(body, content, edits)
+            _cut_content(body, content, edits, searched)
     except (InvalidRequest, strict_json.JsonError):
         return body
     return edits.applied()
@@ -68,13 +88,14 @@ def _contents(body: bytes) -> list[Member]:
     return found
 
 
-def _cut_content(body: bytes, content: Member, edits: Edits) -> None:
+def _cut_content(body: bytes, content: Member, edits: Edits, searched: _Searched) -> None:
     """Note the cuts in a text, or in the texts of a list of blocks; one of these that is left empty goes as a whole."""
     if body.startswith(b'"', content.start):
-        _cut_text(content, edits)
+        if _is_searched(strict_json.decode(bytes(content.raw)), searched):
+            _cut_text(content, edits)
     elif body.startswith(b"[", content.start):
         blocks = json_layout.elements(body, content.raw, content.start)
-        texts = {at: _text(body, each) for at, each in enumerate(blocks) if _MARK in bytes(each.raw)}
+        texts = {at: _text(body, each) for at, each in enumerate(blocks) if _has_room(each.raw, searched)}
         emptied = [at for at, text in texts.items() if text is not None and not _cut(strict_json.decode(text.raw), [])]
         if len(emptied) == len(blocks):
             emptied = []
@@ -110,10 +131,18 @@ def _is_tag(written: bytes) -> bool:
     return _TAG.fullmatch(strict_json.decode(b'"%b"' % written)) is not None
 
 
-def _without_tags(content: str | list[Raw], found: list[str]) -> str | list[Raw]:
+def _is_searched(text: str, searched: _Searched) -> bool:
+    return f"<{NAME}>" in text and searched.has_room_for(len(text))
+
+
+def _has_room(block: Raw, searched: _Searched) -> bool:
+    return _MARK in bytes(block) and searched.has_room_for(len(block))
+
+
+def _without_tags(content: str | list[Raw], found: list[str], searched: _Searched) -> str | list[Raw]:
     if isinstance(content, str):
-        return _cut(content, found)
-    return [_block_without_tags(block, found) if _MARK in bytes(block) else block for block in content]
+        return _cut(content, found) if _is_searched(content, searched) else content
+    return [_block_without_tags(block, found) if _has_room(block, searched) else block for block in content]
 
 
 def _block_without_tags(block: Raw, found: list[str]) -> Raw:
