@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,8 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
+from claude_bridge.core.budgets import Limit, Meter, Scope, Use
+from claude_bridge.services.accounting.budget_counters import BudgetCounters
 from claude_bridge.services.accounting.ledger import BufferedLedger, Writer
 from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.session_history import FIND_SECONDS, SessionHistory
@@ -26,13 +29,18 @@ from claude_bridge.services.accounting.store.booking import Booking
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Unavailable
 from claude_bridge.services.accounting.store.past_sessions import past_agents
-from claude_bridge.services.accounting.store.spending import Answer, Question
+from claude_bridge.services.accounting.store.spending import Answer, Question, spent
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.accounting.tally import Tally
 from claude_bridge.services.interfaces import RequestRecord, SessionName
+from tests.services.accounting.test_request_log import ATTEMPT
 from tests.services.accounting.test_tally import ANNA, OWNED
 
 BOB = SessionName("key:bob", "s-1")
+NOW = 1.7e9
+COST = 5
+METERS = (Meter("all", (), "day", "UTC", UTC), Meter("session", (), "session", "UTC", UTC))
+LIMITS = tuple(Limit(name=each.kind, scope=Scope(each.kind), meter=each, unit="usd", amount=10**9) for each in METERS)
 
 
 @define(eq=False)
@@ -62,8 +70,8 @@ class SlowWriter:
         return self._later("recall", lambda: {each: past_agents(self.connection.cursor(), *each) for each in names})
 
     def spent(self, question: Question) -> Deferred[Answer]:
-        """Do not."""
-        raise NotImplementedError
+        """Read it, when it is its turn."""
+        return self._later("spent", lambda: spent(self.connection.cursor(), question))
 
     def remove_old(self, now: float, keep: float) -> Deferred[int]:
         """Remove nothing."""
@@ -99,15 +107,18 @@ class SlowWriter:
 class Bridge:
     """The accounts of one process after the other, on one file.
 
+    :ivar reads_budgets: whether what was spent of budgets is read too.
     :ivar opening: what waits for the file to be opened.
     """
 
     file: Path
+    reads_budgets: bool = False
     clock: Clock = field(factory=Clock)
     writer: SlowWriter = field(init=False)
     tally: Tally = field(init=False)
     ledger: BufferedLedger = field(init=False)
     history: SessionHistory = field(init=False)
+    budgets: BudgetCounters = field(init=False)
     opening: list[Deferred[Writer]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -120,9 +131,13 @@ class Bridge:
         self.writer = SlowWriter(connect(str(self.file)))
         self.tally = Tally(seconds=self.clock.seconds)
         self.ledger = BufferedLedger(
-            path=str(self.file), keep=1e9, clock=self.clock, unix_time=lambda: 1.7e9, open_writer=self._open
+            path=str(self.file), keep=1e9, clock=self.clock, unix_time=lambda: NOW, open_writer=self._open
         )
         self.history = SessionHistory(tally=self.tally, ledger=self.ledger, clock=self.clock)
+        self.budgets = BudgetCounters(seconds=self.clock.seconds, unix_time=lambda: NOW, accounts=self.ledger)
+        self.budgets.follow(LIMITS)
+        if self.reads_budgets:
+            self.budgets.start()
 
     def _open(self) -> Deferred[Writer]:
         opened: Deferred[Writer] = Deferred()
@@ -131,9 +146,16 @@ class Bridge:
 
     def request(self, name: SessionName = ANNA, agent: str = "") -> None:
         """Let a request end."""
-        record = evolve(OWNED, owner=name.owner, client=name.owner[4:], session=name.session, agent=agent)
-        self.tally.request_ended(record)
-        self.ledger.request_ended(record)
+        record = evolve(
+            OWNED,
+            owner=name.owner,
+            client=name.owner[4:],
+            session=name.session,
+            agent=agent,
+            attempts=(evolve(ATTEMPT, started=NOW, cost=COST),),
+        )
+        for each in (self.tally, self.budgets, self.ledger):
+            each.request_ended(record)
 
     def work(self, most: int = 1000) -> None:
         """Let the thread work for a while."""
@@ -150,10 +172,17 @@ class Bridge:
     def settle(self) -> None:
         """Let everything be written."""
         self.writer.broken.clear()
-        for _ in range(4):
+        for _ in range(14):
             self.work()
             self.clock.advance(6)
+            self.budgets.now()
         self.work()
+
+    def spent(self, meter: Meter, name: SessionName) -> int:
+        """Return what is spent of a budget, in pico-dollars."""
+        use = Use(name.owner[4:], name.session, "")
+        counter = self.budgets.counter(self.budgets.metered(meter), use, NOW)
+        return 0 if counter is None else counter.usd
 
     def kill(self) -> None:
         """Lose what is not written, and start again."""
@@ -308,7 +337,8 @@ STEPS = st.one_of(
     st.tuples(st.just("find"), NAMES),
     st.tuples(st.just("advance"), st.sampled_from([0.05, 0.2, 0.8, 6.0])),
     st.tuples(st.just("work"), st.integers(1, 3)),
-    st.tuples(st.just("break"), st.sets(st.sampled_from(["write", "recall"]))),
+    st.tuples(st.just("break"), st.sets(st.sampled_from(["write", "recall", "spent"]))),
+    st.tuples(st.just("look at budgets")),
     st.tuples(st.just("kill")),
 )
 
@@ -326,7 +356,7 @@ class RaceTests:
         may be slow.
         """
         with TemporaryDirectory() as folder:
-            bridge = Bridge(Path(folder) / "ledger.sqlite")
+            bridge = Bridge(Path(folder) / "ledger.sqlite", reads_budgets=True)
             for what, *how in steps:
                 match what:
                     case "request":
@@ -339,6 +369,8 @@ class RaceTests:
                         bridge.work(*how)
                     case "break":
                         bridge.writer.broken = set(*how)
+                    case "look at budgets":
+                        bridge.budgets.now()
                     case _:
                         bridge.kill()
             bridge.settle()
@@ -350,4 +382,6 @@ class RaceTests:
                 found = bridge.find(name)
                 bridge.work()
                 assert (requests(found) or 0) == written[name]
+                assert bridge.spent(METERS[1], name) == written[name] * COST
+            assert bridge.spent(METERS[0], ANNA) == sum(written.values()) * COST
             bridge.end()
