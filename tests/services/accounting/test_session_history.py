@@ -20,7 +20,7 @@ from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
 from claude_bridge.core.budgets import Limit, Meter, Scope, Use
-from claude_bridge.services.accounting.budget_counters import BudgetCounters
+from claude_bridge.services.accounting.budget_counters import READ_SECONDS, BudgetCounters
 from claude_bridge.services.accounting.ledger import BufferedLedger, Writer
 from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.session_history import FIND_SECONDS, SessionHistory
@@ -335,7 +335,7 @@ NAMES = st.sampled_from([ANNA, BOB, SessionName("key:anna", "s-2")])
 STEPS = st.one_of(
     st.tuples(st.just("request"), NAMES, st.sampled_from(["", "a-1"])),
     st.tuples(st.just("find"), NAMES),
-    st.tuples(st.just("advance"), st.sampled_from([0.05, 0.2, 0.8, 6.0])),
+    st.tuples(st.just("advance"), st.sampled_from([0.05, 0.2, 0.8, 6.0, READ_SECONDS])),
     st.tuples(st.just("work"), st.integers(1, 3)),
     st.tuples(st.just("break"), st.sets(st.sampled_from(["write", "recall", "spent"]))),
     st.tuples(st.just("look at budgets")),
@@ -346,6 +346,8 @@ STEPS = st.one_of(
 class RaceTests:
     """Whatever comes in whichever order."""
 
+    @example([("request", ANNA, ""), ("work", 3), ("advance", 0.8), ("work", 3), ("kill",)])
+    @example([("work", 3), ("advance", READ_SECONDS), ("request", ANNA, ""), ("look at budgets",)])
     @given(st.lists(STEPS, max_size=40))
     @example([("request", ANNA, ""), ("break", {"recall"}), ("advance", 0.8), ("work", 1)])
     @example([("request", ANNA, ""), ("advance", 0.8), ("work", 2), ("kill",), ("find", ANNA), ("request", ANNA, "")])
