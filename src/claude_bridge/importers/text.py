@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
 from claude_bridge.config.secret import Secret
+
+KEY_SOURCES: Final = ("file:", "credential:", "command:", "weight=", "rpm=", "tpm=")
+"""How a configuration says where a key is, and what follows it: a key that begins so cannot be written out."""
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.importers.claude_code_router.keys import key_strategy, keys_of
-from tests.importers.claude_code_router.asking import a_reading, lost, told
+from tests.importers.claude_code_router.asking import BOX, a_reading, draft_of, lost, told
 
 
 def shown(item: dict[str, Any]) -> list[str]:
@@ -50,6 +50,14 @@ class KeysTests:
         assert not lost(reading.draft)
         for path in ("p.api_key", "p.api_keys[0]", "p.api_keys[1]", "p.api_keys[2]"):
             assert told(reading.draft, path)
+
+    def test_unusable(self) -> None:
+        """What no header can carry is not called a placeholder as well."""
+        item = {**BOX, "api_key": "two words", "api_keys": ["three more words"]}
+        draft = draft_of({"Providers": [item], "Router": {"default": "box,m"}, "APIKEY": "one more"})
+        assert not [each for each in draft.findings if "placeholder" in each.meaning]
+        assert {"Providers[0].api_key", "Providers[0].api_keys[0]", "APIKEY"} <= {*lost(draft)}
+        assert draft.server.credentials == "none"
 
     def test_lost(self) -> None:
         """Options without a counterpart are reported."""

@@ -81,6 +81,18 @@ class FindTests:
             None,
         ]
 
+    @pytest.mark.parametrize(
+        "written", ["command:reboot", "file:/etc/passwd", "credential:x", "file:/home/${USER}/key", "$HERE"]
+    )
+    def test_no_key_is_followed(self, written: str) -> None:
+        """A key that the bridge would run or read a file for is no key: the file may be somebody else's."""
+        reading = a_reading()
+        reading.defined["HERE"] = "command:reboot"
+        assert reading.credential(written, "Providers[0].api_key", "A_KEY") is None
+        (found,) = reading.draft.findings
+        assert found.lost
+        assert "says here where the key is" in found.meaning
+
 
 class ValueTests:
     """Values of any form."""

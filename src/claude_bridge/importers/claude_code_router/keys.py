@@ -45,7 +45,8 @@ def keys_of(item: Object, path: str, backend: str, reading: Reading) -> tuple[Ke
     for each in found:
         if all(each.key.parts != other.key.parts for other in known):
             known.append(each)
-    if not found and (placeholder := _placeholder(item)):
+    placeholder = "" if found else _placeholder(item)
+    if placeholder and not reading.is_lost(f"{path}.{placeholder}"):
         reading.draft.remark(f"{path}.{placeholder}", "a placeholder, so no key is sent; set api_key if one is needed")
     return tuple(known)
 
@@ -90,7 +91,8 @@ def _pool(item: Object, path: str, backend: str, reading: Reading) -> Iterator[K
                 continue
             key = reading.credential(written, at, variable_name(backend, "api key"))
             if key is None:
-                reading.draft.remark(at, "a placeholder, so left out")
+                if not reading.is_lost(at):
+                    reading.draft.remark(at, "a placeholder, so left out")
                 continue
             order = -(number(options.get("priority")) or 0.0)
             entries.append(

@@ -12,7 +12,7 @@ from claude_bridge.config.secret import Secret, checked
 from claude_bridge.importers.draft import ImportedConfiguration
 from claude_bridge.importers.names import UniqueNames, is_variable
 from claude_bridge.importers.placeholders import is_placeholder
-from claude_bridge.importers.text import Part, Text, Variable
+from claude_bridge.importers.text import KEY_SOURCES, Part, Text, Variable
 
 _REFERENCE: Final = re.compile(r"\$\{([^}]+)\}|\$([A-Z_][A-Z0-9_]*)")
 """How the router refers to a variable."""
@@ -73,6 +73,10 @@ class Reading:
         :param variable: a name for the variable that is to have it where secrets are not written out.
         """
         found = self.secret(written, path, variable)
+        if found is not None and _is_elsewhere(found.parts[0]):
+            told = f"not written out: a key that begins with {', '.join(KEY_SOURCES[:3])} says here where the key is"
+            self.draft.lose(path, told)
+            return None
         try:
             for each in found.parts if found is not None else ():
                 if isinstance(each, Secret):
@@ -81,6 +85,10 @@ class Reading:
             self.draft.lose(path, f"not a key that could be sent: {error}")
             return None
         return found
+
+    def is_lost(self, path: str) -> bool:
+        """Return whether it has been reported that what is at ``path`` is not carried over."""
+        return any(each.path == path and each.lost for each in self.draft.findings)
 
     def secret(self, written: str, path: str, variable: str) -> Text | None:
         """Return a value that may hold a secret, or None for a placeholder; see `credential` for the parameters."""
@@ -135,6 +143,11 @@ class Reading:
         same = [each for each in self.providers if each.name == name]
         folded = [each for each in self.providers if each.name.casefold() == name.casefold()]
         return next(reversed(same or folded), None)
+
+
+def _is_elsewhere(part: Part) -> bool:
+    """Return whether the bridge would take a key that begins with ``part`` for the place where it is."""
+    return isinstance(part, Secret) and part.reveal().startswith(KEY_SOURCES)
 
 
 def number(value: object) -> float | None:

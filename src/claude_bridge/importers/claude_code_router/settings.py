@@ -112,8 +112,8 @@ def _keys(reading: Reading) -> None:
         name = plain_name(str(options.get("name") or options.get("id") or ""), "all-clients")
         key = reading.credential(written, path, "CLAUDE_BRIDGE_KEY")
         if key is None:
-            told = "a placeholder that anybody can guess: no key is asked for"
-            reading.draft.remark(path, told)
+            why = "not usable" if reading.is_lost(path) else "a placeholder that anybody can guess"
+            reading.draft.remark(path, f"{why}: no key is asked for")
         elif key.parts not in seen:
             seen.add(key.parts)
             reading.draft.keys.append(_key(names.take(name), key, path, options, reading))

@@ -15,12 +15,9 @@ from claude_bridge.core.redaction import carries_credential
 from claude_bridge.importers.litellm.table import Table
 from claude_bridge.importers.names import UniqueNames, is_variable, variable_name
 from claude_bridge.importers.placeholders import is_placeholder
-from claude_bridge.importers.text import Text, Variable, plain
+from claude_bridge.importers.text import KEY_SOURCES, Text, Variable, plain
 
 REFERENCE: Final = "os.environ/"
-
-_SOURCES: Final = ("file:", "credential:", "command:", "weight=", "rpm=", "tpm=")
-"""How a configuration says where a key is, and what follows it: a key that begins so cannot be written out."""
 
 _ANY_REFERENCE: Final = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _SHELL: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-[^{}]*)?\}|([A-Za-z_][A-Za-z0-9_]*))")
@@ -84,7 +81,7 @@ class Values:
         if text is None:
             return True
         try:
-            return bool(checked(text)) and fits_a_line(text) and not text.startswith(_SOURCES)
+            return bool(checked(text)) and fits_a_line(text) and not text.startswith(KEY_SOURCES)
         except ValueError:
             return False
 
