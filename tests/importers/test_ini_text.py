@@ -6,7 +6,11 @@ from decimal import Decimal
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
+from claude_bridge.config.expand import expand
+from claude_bridge.config.ini import read_ini
 from claude_bridge.config.secret import Secret
 from claude_bridge.importers.draft import (
     ImportedBackend,
@@ -22,6 +26,7 @@ from claude_bridge.importers.draft import (
     KeyOfBackend,
 )
 from claude_bridge.importers.ini_text import Written, ini_text
+from claude_bridge.importers.names import model_alias
 from claude_bridge.importers.text import Text, Variable, plain
 from tests.config.files import config_of
 
@@ -198,3 +203,67 @@ class LaterTests:
         made.budgets = [ImportedBudget(name="all", came_from="budget", whom="all", amount=Decimal(5), per="day")]
         findings = [each for each in ini_text(made, with_secrets=True).findings if each.path == "budget"]
         assert [each.meaning for each in findings] == ["[budget:all] has to wait: this version has no such section"]
+
+
+NASTY = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        [
+            *(
+                "m\n[server]\nlisten = tcp:1",
+                "m\r[server]",
+                "a]b",
+                "[server]",
+                "a = b",
+                "%(x)s",
+                "${X}",
+                "$X",
+                "$",
+                "$$",
+            ),
+            *(
+                "x ; y",
+                "x # c",
+                "#",
+                "'q'",
+                '"q"',
+                "\u2028y",
+                "\x85z",
+                "\ufeff",
+                "file:/etc/passwd",
+                "a:b",
+                "=",
+                "\t",
+                "***",
+            ),
+        ]
+    ),
+)
+
+
+class AnyTextTests:
+    """Values with any characters."""
+
+    @given(header=NASTY, model=NASTY, label=NASTY, note=NASTY)
+    def test_read_as_it_was(self, header: str, model: str, label: str, note: str) -> None:
+        """Each value is read as it was or is reported, and none can add a section or a key."""
+        made = ImportedConfiguration(tool="Old", source_words=note)
+        url = "http://box.example/v1"
+        made.backends = [
+            ImportedBackend(name="box", came_from=note, notes=(note,), url=url, headers=(("X-A", header),))
+        ]
+        made.models = [ImportedModel(name=model_alias(model), backend="box", model=model, label=label, came_from=note)]
+        written = ini_text(made, with_secrets=True)
+        read = read_ini(written.text)
+        assert read.problems == ()
+        assert {*read.sections} == {"backend:box", f"model:{model_alias(model)}"}
+        told = " ".join(each.meaning for each in written.findings)
+        backend, section = (entries for name, entries in read.sections.items())
+        for word, entries, value, wanted in (
+            ("headers", backend, backend.get("headers"), f"X-A: {header}"),
+            ("name", section, section.get("name"), model),
+            ("label", section, section.get("label"), label),
+        ):
+            assert {*entries} <= {"url", "headers", "backend", "name", "label"}
+            got = None if value is None else expand(" ".join(value), {})
+            assert got == wanted or f"{word} " in told or (got is None and not wanted)
