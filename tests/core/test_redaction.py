@@ -239,7 +239,7 @@ class RedactorTests:
         ("header", "carries"),
         [
             *(("Authorization", True), ("proxy-authorization", True), ("Cookie", True), ("X-Api-Key", True)),
-            *(("X-Auth-Token", True), ("X-SECRET", True), ("db-password", True)),
+            *(("X-Auth-Token", True), ("X-SECRET", True), ("db-password", True), ("cf-aig-authorization", True)),
             *(("X-Title", False), ("HTTP-Referer", False), ("X-Author", False), ("Set-Cookie2", False)),
         ],
     )

@@ -92,8 +92,8 @@ _UNMISTAKABLE = re.compile(
 """Unknown credentials, by shapes that nothing else has. No more may be guessed in log lines: an id that is hidden by
 mistake would be missed there."""
 
-_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
-_CREDENTIAL_WORDS = ("key", "token", "secret", "password")
+_CREDENTIAL_HEADERS = frozenset({"cookie"})
+_CREDENTIAL_WORDS = ("authorization", "key", "token", "secret", "password")
 
 
 def carries_credential(header: str) -> bool:
