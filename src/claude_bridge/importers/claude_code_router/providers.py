@@ -11,7 +11,6 @@ from attrs import Factory, evolve, frozen
 
 from claude_bridge.config.fields import header
 from claude_bridge.core.model_names import TIERS, is_clients_own, plain_name
-from claude_bridge.core.redaction import carries_credential
 from claude_bridge.importers import names
 from claude_bridge.importers.addresses import Address, address, host_of, url_text
 from claude_bridge.importers.claude_code_router.keys import (
@@ -24,6 +23,7 @@ from claude_bridge.importers.claude_code_router.keys import (
 from claude_bridge.importers.claude_code_router.reading import Object, Provider, Reading, is_nothing, whole
 from claude_bridge.importers.claude_code_router.transformers import VERTEX, Effects, effects
 from claude_bridge.importers.draft import ImportedBackend, ImportedModel, ImportedPrice, Value
+from claude_bridge.importers.header_secrets import is_secret_header
 from claude_bridge.importers.ini_text import unfit
 from claude_bridge.importers.text import plain
 
@@ -196,7 +196,7 @@ class _Reader:
             except ValueError as error:
                 self._reading.draft.lose(at, str(error))
                 continue
-            if not carries_credential(name):
+            if not is_secret_header(name, str(value)):
                 yield name, url_text(self._reading.referring(str(value)))
             elif secret := self._reading.secret(str(value), at, names.variable_name(provider.backend, name)):
                 yield name, secret

@@ -11,7 +11,7 @@ from attrs import Factory, define, field
 
 from claude_bridge.config.expand import expand, quoted
 from claude_bridge.config.secret import Secret, checked
-from claude_bridge.core.redaction import carries_credential
+from claude_bridge.importers.header_secrets import is_secret_header
 from claude_bridge.importers.litellm.table import Table
 from claude_bridge.importers.names import UniqueNames, is_variable, variable_name
 from claude_bridge.importers.placeholders import is_placeholder
@@ -99,8 +99,10 @@ class Values:
         return self._written[secret]
 
     def header(self, name: str, written: str, path: str) -> Text:
-        """Return the value of a header, which is a secret if the header's name says so."""
-        return self.client_secret(written, name, path) if carries_credential(name) else self.plain(written, "x")
+        """Return the value of a header, which is a secret if its name or its form says so."""
+        given = self.resolved(written)
+        is_secret = is_secret_header(name, "" if given is None else given)
+        return self.client_secret(written, name, path) if is_secret else self.plain(written, "x")
 
     def variable(self, name: str) -> Text | None:
         """Return the key in a variable that the file does not name, None if the file sets it to a placeholder."""
