@@ -178,6 +178,19 @@ def _big(filler: bytes) -> bytes:
     return b'{"model":"plain","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"%b"}]}' % filler
 
 
+def _big_content(form: bytes, item: bytes, last: bytes, count: int = 0) -> bytes:
+    """Return a body of one message whose content is this form filled with items."""
+    filler = item * (count or 31 * MIB // len(item)) + last
+    return _big(b"").replace(b'"content":""', b'"content":' + form % filler)
+
+
+def _filled(field: str, item: bytes) -> bytes:
+    """Return a request that has a list of 31 MiB in a field."""
+    filler = b",".join([item] * (31 * MIB // (len(item) + 1)))
+    messages = b"" if field == "messages" else b'"messages":[{"role":"user","content":"hi"}],'
+    return post(b'{"model":"plain","max_tokens":9,%b"%b":[%b]}' % (messages, field.encode(), filler))
+
+
 def _array(open_: bytes, item: bytes, close: bytes, size: int) -> bytes:
     return open_ + b",".join([item] * (size // (len(item) + 1))) + close
 
@@ -226,6 +239,25 @@ def requests() -> Iterator[Input]:
     yield sent("3.8 MB of backslashes and a lone surrogate", _lone_surrogate)
     yield sent("one text of 31 MiB", lambda: post(_big(b"a" * (31 * MIB))))
     yield sent("31 MiB of line feeds", lambda: post(_big(b"a\\n" * (31 * MIB // 3))))
+    yield sent("31 MiB of letters and emoji", lambda: post(_big(("a" * 20 + "\U0001f600").encode() * (31 * MIB // 24))))
+    yield sent("31 MiB of empty messages (refused)", lambda: _filled("messages", b'{"role":"user","content":[]}'))
+    yield sent("31 MiB of numbers as blocks (refused)", lambda: post(_big_content(b"[%b]", b"1,", b"1")))
+    result = b'[{"type":"tool_result","tool_use_id":"t","content":[%b]}]'
+    yield sent("the same in a tool result", lambda: post(_big_content(result, b"1,", b"1")))
+    yield sent("31 MiB of numbers as a system prompt (refused)", lambda: _filled("system", b"1"))
+    yield sent("31 MiB of stop sequences (refused)", lambda: _filled("stop_sequences", b'""'))
+    yield sent("2.9 million empty tools (refused)", lambda: _filled("tools", b"{}" + b" " * 8))
+    pdf = b'[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"%b"}}]'
+    yield sent("a PDF of 31 MiB", lambda: post(_big_content(pdf, b"JVBE", b"JVBE")))
+    call = b'[{"id":"a","name":"f","input":{"a":[%b]},"type":"tool_use"}]'
+    deep = b"[" * 500 + b"]" * 500
+    yield sent("2.9 million nested lists", lambda: post(_big_content(call, (deep + b",") * 5_850, b"1", 1)))
+    unknown = b'[{"x":[%b],"type":"zzz"}]'
+    yield sent(
+        "the same in a block of an unknown type", lambda: post(_big_content(unknown, (deep + b",") * 5_850, b"1", 1))
+    )
+    tag = b"<CCR-SUBAGENT-MODEL>a</CCR-SUBAGENT-MODEL>"
+    yield sent("31 MiB of tags of a subagent's model", lambda: post(_big(tag * (31 * MIB // len(tag)))))
     yield sent("31 MiB in 31 KB of gzip", lambda: _gzipped(gzip.compress(_big(b"a" * (31 * MIB)), 9)))
     yield sent("1 MB of empty gzip members", lambda: _gzipped(gzip.compress(b"") * 50_000))
     nested = _array(b'{"a":[', b'{"b":[]}', b"]}", 8 * MIB).decode()
@@ -245,9 +277,9 @@ def passed_on() -> Iterator[Input]:
     yield sent("31 MiB in 9,980 thinking blocks", lambda: ([_thought(1_500)] * 2 for _ in range(many)))
     yield sent("31 MiB in one message", lambda: iter([[_thought(15 * MIB), text(1), _thought(15 * MIB)]]))
     yield sent("20,000 small thinking blocks", lambda: ([_thought(9), text(1)] * 250 for _ in range(few)))
-    brackets = [[]] * (31 * MIB // 4)  # type: ignore[var-annotated]
+    brackets = [[]] * 2_900_000  # type: ignore[var-annotated]
     used = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": brackets}}
-    yield sent("31 MiB of brackets as a call's input", lambda: iter([[_thought(9), used]]))
+    yield sent("2.9 million empty lists as a call's input", lambda: iter([[_thought(9), used]]))
 
 
 def _thought(size: int) -> dict[str, object]:

@@ -139,6 +139,13 @@ class DocumentTests:
         assert content(document(source, title="T")) == "Document: T\na;\u00fc"
         assert [part["type"] for part in content(document({**source, "data": "?"}))] == ["file"]
 
+    def test_encoded_latin_1(self) -> None:
+        """Of text that is not UTF-8 what is invalid is replaced; a very large one is taken for Latin-1."""
+        for size, end in ((10, "\ufffd"), (5 << 20, "\u00fc"), (5 << 20, "\u4e2d")):
+            data = b"x" * size + (end.encode() if end == "\u4e2d" else b"\xfc")
+            source = {"type": "base64", "media_type": "text/plain", "data": b64encode(data).decode()}
+            assert content(document(source))[size:] == end
+
     def test_content(self) -> None:
         """A document made of blocks becomes its text and images; its title stands in front."""
         made = document({"type": "content", "content": [text("a"), IMAGE]}, title="T")

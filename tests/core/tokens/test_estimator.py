@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.tokens import media
 from claude_bridge.core.tokens.estimator import (
     MIN_REMEMBERED_CHARACTERS,
     CountCache,
@@ -226,3 +227,18 @@ class TallyTests:
         tally.add_image(media_type, data)
         tally.add_document(media_type, data)
         assert tally.total() >= 3
+
+    def test_many_pages(self) -> None:
+        """The pages of the first PDFs are counted; the others of a large request have as many by their size."""
+        pdf = base64.b64encode(b"%PDF-1.4" + b"/Type /Page  " * 30 + b" " * (1 << 20)).decode()
+        other = base64.b64encode(b"%PDF-1.4" + b" " * (1 << 20)).decode()
+        totals = []
+        for documents in ([pdf] * 3, [pdf] * 20, [pdf] * 10 + [other] * 10, [other] * 20):
+            tally = Tally()
+            for each in documents:
+                tally.add_document("application/pdf", each)
+            totals.append((tally.total() - 3) // media.PDF_PAGE_TOKENS)
+        assert totals[0] == 90
+        assert 600 <= totals[1] <= 620
+        assert 600 <= totals[2] <= 620
+        assert totals[3] == 20

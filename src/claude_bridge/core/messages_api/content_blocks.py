@@ -54,6 +54,9 @@ from claude_bridge.core.messages_api.readable_json import readable
 MAX_PATH_DOTS: Final = 40
 """Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
 
+MAX_MENDED_BYTES: Final = 4 << 20
+"""Bytes of the largest text document that is not UTF-8 of which only what is invalid is replaced, in 20 ms at worst."""
+
 MAX_FLATTENED_BYTES: Final = 1 << 20
 """Bytes of JSON that are decoded to be made readable; hostile JSON takes thirty times its size in memory."""
 
@@ -284,9 +287,16 @@ def _base64_text(source: DocumentSource) -> str | None:
     """
     if source.type != "base64" or not (source.media_type or "").startswith("text/"):
         return None
-    with contextlib.suppress(ValueError):
-        return b64decode(source.data or "", validate=True).decode("utf-8", "replace")
-    return None
+    try:
+        decoded = b64decode(source.data or "", validate=True)
+    except ValueError:
+        return None
+    if len(decoded) <= MAX_MENDED_BYTES:
+        return decoded.decode("utf-8", "replace")
+    try:
+        return decoded.decode()
+    except UnicodeDecodeError:
+        return decoded.decode("latin-1")
 
 
 def _arguments(block: ToolUseBlock, content_path: str, index: int) -> str:

@@ -34,8 +34,8 @@ _HEAD_CHARACTERS = 64
 _JPEG_CHARACTERS = 256 * 1024
 # Real files have some dozens before the size. 256 KiB can hold a hundred thousand, and a request a hundred such files.
 _MAX_SEGMENTS = 1000
-# The reactor is blocked while pages are counted; 8 MiB of base64 take some 20 ms. The rest is extrapolated.
-_PDF_CHARACTERS = 8 * 1024 * 1024
+# The reactor is blocked while pages are counted; 4 MiB of base64 take 35 ms. The rest is extrapolated.
+_PDF_CHARACTERS = 4 * 1024 * 1024
 # No API accepts longer documents; it also bounds what a forged page count can claim.
 _MAX_PDF_PAGES = 1000
 
