@@ -54,6 +54,8 @@ def small_steps(step: int, text_step: int = 4) -> Iterator[None]:
     """Let a step be of so many bytes, and so many elements of a list be all that one decoder has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large_body, "STEP", step)
+        patch.setattr(large_body, "LARGE", step)
+        patch.setattr(large_body, "_FIELDS", 128)
         patch.setattr(large_body, "TEXT_STEP", text_step)
         yield
 

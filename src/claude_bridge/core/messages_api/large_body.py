@@ -37,9 +37,11 @@ MAX_BRACKETS: Final = 3_000_000
 """Opening brackets in a body, those in texts included: so many are skipped in 23 ms if they are nested deeply, and some
 turns skip them four times. A conversation of a million tokens has some 200,000."""
 
-_MAX_FIELDS: Final = 100_000
-"""Elements of the longest list of which no more than a limit are decoded: the decoder takes a microsecond for each to
-make. Who sets a limit above that accepts longer turns."""
+_FIELDS: Final = 20_480
+"""Elements of a list that a decoder returns at once: it takes 40 ms to make, and is made once."""
+
+_MAX_FIELDS: Final = 5 * _FIELDS
+"""The highest limit above which no more elements are decoded. Who sets a higher one accepts longer turns."""
 
 
 class _Large(msgspec.Struct):
@@ -82,6 +84,7 @@ def decode_in_steps(body: bytes, bounds: RequestLimits) -> Generator[None, None,
 
     Raises `JsonError` and `LoneSurrogates` as `codec.decode_request` does, and `InvalidRequest` for what is too much.
     """
+    yield  # the body has been searched in this turn, when it arrived
     yield from _check_text(body)
     if len(body) >= 2 * MAX_BRACKETS:
         _check_brackets(body)
@@ -93,6 +96,9 @@ def decode_in_steps(body: bytes, bounds: RequestLimits) -> Generator[None, None,
     rest = _decoded(_rest, body)
     yield
     fields = {name: getattr(rest, name) for name in MessagesRequest.__struct_fields__}
+    if any(len(raw) > LARGE and begins_list(raw) for raw in (large.system, large.tools, large.messages)):
+        _decoder_of_first(_FIELDS)
+        yield
     fields["system"] = _decode_system(large.system)
     yield
     fields["tools"] = yield from _decode_tools(large.tools, bounds)
@@ -211,7 +217,7 @@ class _Step:
 
 def first_elements(raw: Raw, most: int) -> list[Raw]:
     """Return the first elements of a list, ``most`` at most; the others are only skipped."""
-    if len(raw) <= STEP or most > _MAX_FIELDS:
+    if len(raw) <= LARGE or most > _MAX_FIELDS:
         found: Sequence[Raw] = _raws.decode(raw)
     else:
         found = msgspec.structs.astuple(_decoder_of_first(_rounded(most)).decode(raw))
@@ -219,11 +225,8 @@ def first_elements(raw: Raw, most: int) -> list[Raw]:
 
 
 def _rounded(most: int) -> int:
-    """Return the number of fields of the decoder: few sizes, so that few decoders are made."""
-    size = 1024
-    while size < most:
-        size *= 2
-    return size
+    """Return the number of fields of the decoder: one size for all of the default limits."""
+    return -(-most // _FIELDS) * _FIELDS
 
 
 @lru_cache(maxsize=4)
