@@ -30,7 +30,7 @@ class Pace:
     async def finish(self, step: Step) -> None:
         """Do the work; raise what a step raises."""
         while not step():
-            await self._next_turn()
+            await self.next_turn()
 
     def read(self, request: MessagesRequest, body_bytes: int = 0) -> Deferred[None] | None:
         """Read a request's messages; return None if that is done, else a Deferred that fires when it is.
@@ -45,11 +45,12 @@ class Pace:
     async def _read_in_turns(self, request: MessagesRequest) -> None:
         done = False
         while not done:
-            await self._next_turn()
+            await self.next_turn()
             done = _step(request)
-        await self._next_turn()
+        await self.next_turn()
 
-    def _next_turn(self) -> Deferred[None]:
+    def next_turn(self) -> Deferred[None]:
+        """Return a Deferred that fires in the next turn of the reactor."""
         turn: Deferred[None] = Deferred(lambda _: call.cancel())
         call = self._clock.callLater(0, turn.callback, None)
         return turn

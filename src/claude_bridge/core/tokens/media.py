@@ -43,7 +43,6 @@ _PAGE_OBJECT = re.compile(rb"/Type\s{0,8}/Page(?![A-Za-z])")
 # A linearized file tells its page count in the clear within its first object, even when page objects are compressed.
 _LINEARIZED_PAGES = re.compile(rb"/Linearized\b[^>]{0,400}?/N\s{1,4}(\d{1,6})")
 
-_WHITESPACE = re.compile(r"\s+")
 _JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SCAN = 0xDA
@@ -52,7 +51,7 @@ _JPEG_SCAN = 0xDA
 def decode_prefix(data: str, characters: int) -> bytes:
     """Return the bytes of at most ``characters`` of base64 text; none if it is not base64."""
     # Line breaks add a character in 65 or so; an eighth more is plenty, and it bounds the work.
-    text = _WHITESPACE.sub("", data[: characters + characters // 8])[:characters]
+    text = "".join(data[: characters + characters // 8].split())[:characters]
     try:
         return a2b_base64(text[: len(text) & ~3])
     except ValueError:

@@ -39,8 +39,8 @@ READ_SECONDS: Final = 60.0
 RETRY_SECONDS: Final = 10.0
 """From a reading that failed to the next one."""
 
-MAX_UNWRITTEN: Final = 5_000
-"""Requests that are added to what was read; if more wait to be written, it is read later."""
+MAX_UNWRITTEN: Final = 2_000
+"""Requests that are added to what was read, in 50 ms for three attempts each; if more wait, it is read later."""
 
 FIRST_OUTPUT: Final = 500
 """Tokens of an answer that are expected of a model that has not answered yet."""

@@ -596,6 +596,8 @@ class Exchange:
         """Read documents, in base64, that a candidate needs as text."""
         self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
         self._recorder.waits(candidate, READING_DOCUMENTS)
+        if self._info.body_bytes > HUGE:
+            await self._services.pace.next_turn()  # their digests take as long as the estimate
         client = TurnOwner(self._owner, self._info.session)
         reading = [self._services.documents.text(each, client) for each in documents]
         texts: list[str] = await gatherResults(reading, consumeErrors=True)
