@@ -65,7 +65,7 @@ ENVIRON = {"SECOND": "second-key-of-box", "HOST": "other.example", "BRAVE": "key
 
 TEXT = """\
 # Made by `claude-bridge import` from a file of Old.
-# etc/claude-bridge.ini has every option, with a comment.
+# etc/claude-bridge.reference.ini has every option, with a comment.
 
 [server]
 credentials = keys

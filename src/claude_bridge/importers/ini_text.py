@@ -52,7 +52,7 @@ def ini_text(draft: ImportedConfiguration, *, with_secrets: bool) -> Written:
     """Return the text of a draft; with variables in the place of secrets, unless ``with_secrets``."""
     writer = _Writer(with_secrets)
     writer.comment(f"Made by `claude-bridge import` from {draft.source_words}.")
-    writer.comment("etc/claude-bridge.ini has every option, with a comment.")
+    writer.comment("etc/claude-bridge.reference.ini has every option, with a comment.")
     for section in _sections(draft):
         writer.section(section)
     return Written(
