@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,22 @@ class ReadTests:
 
 class WriteTests:
     """Where the result goes."""
+
+    def test_any_locale(self) -> None:
+        """The result is UTF-8 on a terminal that is not: it may be redirected into a file."""
+        raw = io.BytesIO()
+        out = io.TextIOWrapper(raw, encoding="ascii")
+        content = ROUTER.replace("['m']", "['m\u00f6del']").replace("box,m", "box,m\u00f6del").encode()
+        assert run(Order(file=FILE), out, io.StringIO(), reading({FILE: content})) == ALL
+        assert "name = m\u00f6del\n" in raw.getvalue().decode()
+
+    def test_unwritable_output(self) -> None:
+        """Output that cannot be written, such as a pipe that is closed, is a message, and there is no result."""
+        command_line = [sys.executable, "-m", "claude_bridge.entry", "import", "-"]
+        with Path("/dev/full").open("wb") as out:
+            done = subprocess.run(command_line, input=ROUTER.encode(), stdout=out, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == NOTHING
+        assert done.stderr == b"claude-bridge import: standard output cannot be written: No space left on device\n"
 
     def test_file(self, tmp_path: Path) -> None:
         """A file has the secrets, standard output has none, and nothing else is written."""

@@ -6,6 +6,8 @@ only its owner can read, never to standard output or into a message.
 
 from __future__ import annotations
 
+import io
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -80,7 +82,7 @@ def run(order: Order, out: TextIO, err: TextIO, read: Read = read_source) -> int
             refuse_unfit(target, order.file, force=order.force)
         result = _result(order, read, with_secrets=target is not None)
         if target is None:
-            out.write(result.written.text)
+            _write(result.written.text, out)
         else:
             write_new(target, result.written.text, force=order.force)
     except (NotUsable, NotWritten) as error:
@@ -88,6 +90,19 @@ def run(order: Order, out: TextIO, err: TextIO, read: Read = read_source) -> int
         return NOTHING
     err.write(report(result.draft, result.written, result.findings, target))
     return IN_PART if any(each.lost for each in result.findings) else ALL
+
+
+def _write(text: str, out: TextIO) -> None:
+    """Write a result in UTF-8, whatever the locale is. Raises `NotWritten`."""
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8", newline="\n")
+    try:
+        out.write(text)
+        out.flush()
+    except OSError as error:
+        if out is sys.stdout:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has to go
+        raise NotWritten(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _result(order: Order, read: Read, *, with_secrets: bool) -> _Result:
