@@ -190,7 +190,7 @@ def _complete(reading: Reading) -> None:
     draft = reading.draft
     first = next((alias for each in reading.providers for alias in each.aliases.values()), None)
     if first is not None and not any(route.name == "default" for route in draft.routes):
-        draft.remark("Router.default", f"its model is not here: {first}, the first one, gets what no route takes")
+        draft.remark("Router.default", f"names no model that is here: {first}, the first one, gets what no route takes")
         draft.routes.append(
             ImportedRoute(name="default", came_from="the first model, as Router.default has none", models=(first,))
         )
