@@ -20,8 +20,8 @@ from claude_bridge.core.strict_json import Raw
 NAME: Final = "CCR-SUBAGENT-MODEL"
 
 _MARK: Final = f"<{NAME}>".encode()
-MAX_SEARCHED: Final = 256 * 1024
-"""Characters of all texts with the tag, and bytes of all blocks with it, that are searched, in 20 ms at worst. What
+MAX_SEARCHED: Final = 128 * 1024
+"""Characters of all texts with the tag, and bytes of all blocks with it, that are searched, in 50 ms at worst. What
 follows is ordinary text. The prompt of a subagent has a few thousand."""
 
 _WRITTEN_TAG: Final = re.compile(b'<%b>[^<>"]{1,2048}</%b>' % (NAME.encode(), NAME.encode()))
