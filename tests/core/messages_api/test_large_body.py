@@ -56,6 +56,7 @@ def small_steps(step: int, text_step: int = 4) -> Iterator[None]:
         patch.setattr(large_body, "STEP", step)
         patch.setattr(large_body, "LARGE", step)
         patch.setattr(large_body, "_FIELDS", 128)
+        patch.setattr(large_body, "MANY", 0)
         patch.setattr(large_body, "TEXT_STEP", text_step)
         yield
 

@@ -156,7 +156,7 @@ class BlockReader:
         if self.count > self.bounds.max_blocks:
             raise self._too_many()
         for raw in content:
-            if len(raw) > large_body.STEP:
+            if len(raw) > large_body.LARGE and large_body.may_have_many_elements(bytes(raw)):
                 self._check_nested(raw)
 
     def _check_nested(self, raw: strict_json.Raw) -> None:
