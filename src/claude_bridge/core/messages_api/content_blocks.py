@@ -107,6 +107,7 @@ class BlockReader:
     :ivar media: images and documents, in order.
     :ivar count: blocks decoded so far, nested ones included; an unknown type counts as `UNKNOWN_BLOCK_COST`.
     :ivar bounds: the limits of the request; of a list with too many blocks none is decoded.
+    :ivar many: whether there may be so many blocks inside a large one that they are counted before it is decoded.
     """
 
     loaded: dict[str, None] = field(factory=dict)  # an empty set takes 216 bytes a stream, a dict 64
@@ -116,6 +117,7 @@ class BlockReader:
     count: int = 0
     media: list[Image | Document] = field(factory=list)
     bounds: RequestLimits = BOUNDS
+    many: bool = False
     _flattened_values: int = field(default=0, init=False)
 
     def read(
@@ -156,7 +158,7 @@ class BlockReader:
         if self.count > self.bounds.max_blocks:
             raise self._too_many()
         for raw in content:
-            if len(raw) > large_body.LARGE and large_body.may_have_many_elements(bytes(raw)):
+            if self.many and len(raw) > large_body.LARGE:
                 self._check_nested(raw)
 
     def _check_nested(self, raw: strict_json.Raw) -> None:
@@ -167,7 +169,7 @@ class BlockReader:
         except strict_json.ERRORS:
             return  # what is wrong is told when the block is decoded
         for content in (nested.content, nested.source.content):
-            if strict_json.begins_list(content) and len(large_body.first_elements(content, left + 1)) > left:
+            if strict_json.begins_list(content) and len(large_body.first_elements(content, left + 1, many=True)) > left:
                 raise self._too_many()
 
     def _too_many(self) -> InvalidRequest:

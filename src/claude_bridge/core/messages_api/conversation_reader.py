@@ -49,6 +49,7 @@ class ConversationReader:
     _bounds: RequestLimits = BOUNDS
     marked: bool = False
     _large: bool = field(default=False, kw_only=True)
+    _many: bool = field(default=False, kw_only=True)
     turns: list[Turn] = field(factory=list)
     _blocks: BlockReader = field()
     _pieces: list[Piece] = field(factory=list, init=False)
@@ -56,7 +57,7 @@ class ConversationReader:
 
     @_blocks.default
     def _begin(self) -> BlockReader:
-        return BlockReader(bounds=self._bounds)
+        return BlockReader(bounds=self._bounds, many=self._many)
 
     def step(self) -> bool:
         """Decode about `STEP` more blocks and messages, and return whether that was the rest.
@@ -187,12 +188,15 @@ def has_cache_marks(body: bytes) -> bool:
     return first >= 0 and _MARKING.search(body, first) is not None
 
 
-def prepare_reading(request: MessagesRequest, bounds: RequestLimits, *, marked: bool, large: bool = False) -> None:
+def prepare_reading(
+    request: MessagesRequest, bounds: RequestLimits, *, marked: bool, large: bool = False, many: bool = False
+) -> None:
     """Create the reader of a request's messages, so that `reading_of` finds it.
 
-    ``large``: whether the messages may be so large that even a few blocks take long to decode.
+    ``large``: whether the messages may be so large that even a few blocks take long to decode. ``many``: whether
+    there may be very many blocks inside one.
     """
-    request.derived["reading"] = ConversationReader(request.messages, bounds, marked, large=large)
+    request.derived["reading"] = ConversationReader(request.messages, bounds, marked, large=large, many=many)
 
 
 def reading_of(request: MessagesRequest) -> ConversationReader:

@@ -218,9 +218,12 @@ class _Step:
         return True
 
 
-def first_elements(raw: Raw, most: int) -> list[Raw]:
-    """Return the first elements of a list, ``most`` at most; the others are only skipped where they may be many."""
-    if len(raw) <= LARGE or most > _MAX_FIELDS or not may_have_many_elements(bytes(raw)):
+def first_elements(raw: Raw, most: int, *, many: bool = False) -> list[Raw]:
+    """Return the first elements of a list, ``most`` at most; the others are only skipped where they may be many.
+
+    ``many``: whether that is known already.
+    """
+    if len(raw) <= LARGE or most > _MAX_FIELDS or not (many or may_have_many_elements(bytes(raw))):
         found: Sequence[Raw] = _raws.decode(raw)
     else:
         found = msgspec.structs.astuple(_decoder_of_first(_rounded(most)).decode(raw))

@@ -153,7 +153,13 @@ def _prepare(request: MessagesRequest, body: bytes, bounds: RequestLimits) -> No
     """Apply the tag of a subagent, and create the reader of the messages."""
     if subagent_tag.may_be_in(body):
         subagent_tag.apply(request)
-    prepare_reading(request, bounds, marked=has_cache_marks(body), large=len(body) > large_body.LARGE)
+    prepare_reading(
+        request,
+        bounds,
+        marked=has_cache_marks(body),
+        large=len(body) > large_body.LARGE,
+        many=large_body.may_have_many_elements(body),
+    )
 
 
 def _check_tool(tool: Tool, index: int) -> None:
