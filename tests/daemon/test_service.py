@@ -27,6 +27,7 @@ from zope.interface import provider
 from claude_bridge.config.schema import Config
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.service import GC_THRESHOLDS, Bridge, build
+from claude_bridge.doctor import short
 from claude_bridge.testing.answers import Pause
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import chat_stream, sse
@@ -173,6 +174,11 @@ class StartTests:
 
 class CheckTests:
     """Each backend is looked at when the daemon has started."""
+
+    @pytest.fixture(autouse=True)
+    def patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Give a backend longer to answer, as the machine may be busy."""
+        monkeypatch.setattr(short, "WAIT_SECONDS", 30.0)
 
     @staticmethod
     def states(told: list[LogEvent]) -> list[tuple[str, str]]:

@@ -224,8 +224,8 @@ def _indented(text: str) -> str:
 
 def _serve(bridge: DemoBridge, terminal: Terminal) -> None:
     """Wait for Ctrl-C, or for a child that ends by itself."""
-    terminal.say(f"Serving at {bridge.url}. Ctrl-C ends it.")
     try:
+        terminal.say(f"Serving at {bridge.url}. Ctrl-C ends it.")
         bridge.any_ended.wait()
     except KeyboardInterrupt:
         terminal.say("\nStopping.")

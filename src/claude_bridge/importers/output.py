@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -46,10 +47,7 @@ def write_new(path: Path, text: str, *, force: bool) -> None:
     ``force``: replace a file that is there; a symbolic link is followed then.
     """
     try:
-        path = path.resolve() if force else path
-    except RuntimeError:
-        raise NotWritten(f"{path} cannot be written: its symbolic links lead in a circle") from None
-    try:
+        path = _target(path) if force else path
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     except OSError as error:
         raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
@@ -69,3 +67,13 @@ def write_new(path: Path, text: str, *, force: bool) -> None:
         raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
     finally:
         new.unlink(missing_ok=True)
+
+
+def _target(path: Path) -> Path:
+    """Return what a symbolic link leads to, which need not exist; raise `NotWritten` if it leads in a circle."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotWritten(f"{path} cannot be written: its symbolic links lead in a circle") from None
+    return path.resolve()
