@@ -103,12 +103,14 @@ class Answered:
     """One HTTP answer, as far as it came.
 
     :ivar rest: what follows it.
+    :ivar phrase: the words behind the status.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes
     rest: bytes = b""
+    phrase: str = ""
 
     @classmethod
     def read(cls, data: bytes) -> Answered:
@@ -119,11 +121,11 @@ class Answered:
         pairs = [line.partition(": ") for line in lines]
         headers = {name.lower(): value for name, _, value in pairs}
         assert len(headers) == len(pairs), f"a header is there twice: {lines}"
-        status = int(first.split(" ")[1])
+        _, status, phrase = first.split(" ", 2)
         if headers.get("transfer-encoding") == "chunked":
-            return cls(status, headers, *_unchunked(body))
+            return cls(int(status), headers, *_unchunked(body), phrase=phrase)
         length = int(headers.get("content-length", 0))
-        return cls(status, headers, body[:length], body[length:])
+        return cls(int(status), headers, body[:length], body[length:], phrase)
 
     @property
     def json(self) -> Any:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.errors import BridgeError, InvalidRequest, UpstreamRateLimited, UpstreamUnavailable
+from claude_bridge.core.errors import (
+    BridgeError,
+    BridgeOverloaded,
+    InvalidRequest,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
+)
 from claude_bridge.edge.replies import write_error, write_json
 from claude_bridge.edge.request import BridgeRequest
 from tests.edge.stage import Answered, Edge
@@ -48,6 +54,19 @@ class ReplyTests:
         assert answer.status == 400
         assert answer.error == {"type": "invalid_request_error", "message": "model: Field required"}
         assert not {"retry-after", "x-should-retry"} & set(answer.headers)
+
+    @pytest.mark.parametrize(
+        ("error", "status", "phrase"),
+        [
+            (UpstreamRateLimited("slow"), 429, "Too Many Requests"),
+            (BridgeOverloaded("busy", retry_after=1.0), 529, "Overloaded"),
+            (InvalidRequest("no"), 400, "Bad Request"),
+        ],
+    )
+    def test_phrase(self, error: BridgeError, status: int, phrase: str) -> None:
+        """A person who looks at the first line reads what the status means."""
+        answer = replied(error)
+        assert (answer.status, answer.phrase) == (status, phrase)
 
     @pytest.mark.parametrize(("seconds", "told"), [(7.0, "7"), (6.2, "7"), (0.0, "1"), (0.3, "1")])
     def test_retry_after(self, seconds: float, told: str) -> None:

@@ -122,7 +122,8 @@ class Gatekeeper:
         if found is None:
             problem = "the API key is not one of this bridge's keys" if credentials else "an API key is required"
             raise AuthenticationFailed(
-                f"{problem}: set ANTHROPIC_AUTH_TOKEN to the key of one of its [key:*] sections", should_retry=False
+                f"{problem}: set ANTHROPIC_AUTH_TOKEN to a key that this bridge has given out as [key:NAME]",
+                should_retry=False,
             )
         return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from twisted.web.server import Request
@@ -12,6 +13,11 @@ from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.messages_api import rendering
 
 JSON: Final = b"application/json"
+
+PHRASES: Final[Mapping[int, bytes]] = {status.value: status.phrase.encode() for status in HTTPStatus} | {
+    529: b"Overloaded"
+}
+"""What follows a status in the first line: Twisted has no words for 429, and 529 is Anthropic's own."""
 
 
 def write_json(request: Request, body: bytes, status: int = 200) -> None:
@@ -28,7 +34,7 @@ def begin_json(request: Request, body: bytes, status: int) -> None:
 
 def set_json(request: Request, body: bytes, status: int = 200) -> None:
     """Set status and headers for ``body``."""
-    request.setResponseCode(status)
+    request.setResponseCode(status, PHRASES.get(status))
     request.setHeader(b"content-type", JSON)
     request.setHeader(b"content-length", b"%d" % len(body))
 

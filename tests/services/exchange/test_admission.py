@@ -88,6 +88,15 @@ class LimitsOfKeysTests:
         stage.run(client="alice")
         assert "key_limited" not in {record.outcome for record in stage.records.requests}
 
+    def test_refused_model(self) -> None:
+        """A request for a model that the key may not use counts for nothing."""
+        stage = Stage(configured(KEYED.format("rpm = 1\nmax_streams = 1\nmodels = glm")))
+        for _ in range(2):
+            stage.run(client="alice", model="box/other")
+        stage.run(client="alice")
+        assert [record.outcome for record in stage.records.requests] == ["not_allowed", "not_allowed"]
+        assert len(stage.client.calls) == 1
+
     def test_tokens_that_were_used(self) -> None:
         """The estimate is corrected by what the backend says of its answers, those of failed attempts included."""
         stage = Stage(configured(KEYED.format("tpm = 10K")))

@@ -296,11 +296,10 @@ class Exchange:
         except BudgetSpent as spent:
             instead = self._plan_instead(spent)
         facts = RoutingFacts(self._request, self._info)
-        if self._allowance is not None:
+        plan = instead or await services.resolver.plan(self._info.model, self._credential, facts, self.client_name)
+        if self._allowance is not None:  # a request that nothing may serve counts for nothing
             self._allowance.begin(lambda: facts.tokens)
-        if instead is not None:
-            return instead
-        return await services.resolver.plan(self._info.model, self._credential, facts, self.client_name)
+        return plan
 
     def _plan_instead(self, spent: BudgetSpent) -> Plan:
         """Return the plan of the route that is taken where a budget is spent; raise the error if there is none."""
