@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from claude_bridge.client.environment import TOKEN
 from claude_bridge.client.setup_warnings import Hindrances, hindrances
 from tests.client.setups import URL, Home, nobody
 
@@ -93,6 +95,20 @@ class HindrancesTests:
         assert warning.startswith(f"{path}: ")
 
     @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
+    @pytest.mark.parametrize(
+        ("mode", "token", "warned"), [(0o644, "sk-1", True), (0o600, "sk-1", False), (0o644, "unused", False)]
+    )
+    def test_read_by_others(self, mode: int, token: str, warned: bool, home: Home) -> None:
+        """A file with a key in it that others can read is; where the bridge asks for none there is none in it."""
+        write(home.settings, ANTHROPIC_AUTH_TOKEN=token).chmod(mode)
+        setup = home.setup()
+        setup = evolve(
+            setup, settings=tuple(evolve(each, value=token) if each.name == TOKEN else each for each in setup.settings)
+        )
+        told = hindrances(setup, home.environ, home.project, str(home.folder.parent / "managed")).warnings
+        expected = f"{home.settings} has the bridge's key, and others on this machine can read it: chmod 600 it"
+        assert told == ((expected,) if warned else ())
+
     def test_seen_by_git(self, home: Home) -> None:
         """A project's settings that git would take are, as they may hold a token."""
         subprocess.run(["git", "init", "-q", home.project], check=True, timeout=10)

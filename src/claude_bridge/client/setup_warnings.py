@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Final
 
 from attrs import frozen
 
+from claude_bridge.client.environment import TOKEN, UNUSED
 from claude_bridge.client.settings_files import MANAGED, SetHere, find_variables
-from claude_bridge.client.setup import Setup
+from claude_bridge.client.setup import PLACEHOLDER, Setup
 from claude_bridge.core.model_names import MARK, TIERS
 
 ADDRESS: Final = "ANTHROPIC_BASE_URL"
@@ -30,6 +32,7 @@ MODELS: Final = (
 )
 """Variables that name a model."""
 
+_OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 _GIT_SECONDS: Final = 5.0
 _NOT_IGNORED: Final = 1
@@ -73,10 +76,23 @@ def hindrances(setup: Setup, environ: Mapping[str, str], folder: Path, managed: 
             if name not in names and place is not None and MARK not in place.value:
                 yield f"{place.file} still sets {place.key} to {place.value}: Claude Code asks the bridge for it"
         yield from found.problems
+        if _is_key(written.get(TOKEN, "")) and _is_read_by_others(where.settings):
+            yield f"{where.settings} has the bridge's key, and others on this machine can read it: chmod 600 it"
         if where.scope != "user" and _is_seen_by_git(where.settings):
             yield f"git does not ignore {where.settings}, which may hold a token: add it to .gitignore"
 
     return Hindrances(beaten.get(ADDRESS), tuple(told()))
+
+
+def _is_key(token: str) -> bool:
+    return token not in {"", UNUSED} and not token.startswith(PLACEHOLDER)
+
+
+def _is_read_by_others(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & _OTHERS)
+    except OSError:
+        return False
 
 
 def _is_seen_by_git(path: Path) -> bool:
