@@ -89,7 +89,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listener(text: str) -> Listener:
-    """Take ``text`` apart. Raises `ValueError` that says what is wrong with it."""
+    """Return the parts of ``text``. Raises `ValueError` that says what is wrong with it."""
     first, *rest = _split(text)
     kind = _unescape(first)
     if kind in WRAPPERS:
@@ -172,7 +172,7 @@ def _check(kind: str, parameters: Mapping[str, str]) -> None:
 
 
 def _check_bare(text: str) -> None:
-    """Say how ``PORT`` or ``HOST:PORT`` is written here."""
+    """Return how ``PORT`` or ``HOST:PORT`` is written here."""
     bare = _BARE.fullmatch(text)
     if bare:
         host = (bare["host"] or "127.0.0.1").strip("[]").replace("*", "0.0.0.0")

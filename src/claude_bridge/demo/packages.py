@@ -114,7 +114,7 @@ def find_or_install(environ: Mapping[str, str], terminal: Terminal) -> Path:
 
 @contextmanager
 def _lock(path: Path, terminal: Terminal) -> Iterator[None]:
-    """Let one demonstration install at a time; the lock goes with the process, however it ends."""
+    """Allow one demonstration to install at a time; the lock goes with the process, however it ends."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -219,7 +219,7 @@ def _run(command: list[str], work: Path, environ: Mapping[str, str], terminal: T
 
 @contextmanager
 def _progress(work: Path, terminal: Terminal) -> Iterator[None]:
-    """Tell how much has been written into ``work`` while the body of the ``with`` runs."""
+    """Report how much has been written into ``work`` while the body of the ``with`` runs."""
     finished = threading.Event()
     thread = threading.Thread(target=_tell_progress, args=(work, terminal, finished), daemon=True)
     thread.start()

@@ -80,7 +80,7 @@ class Share:
         self.hold(self.held + extra)
 
     def measure_with(self, measure_extra: Callable[[], int | None]) -> None:
-        """Let the budget measure what the exchange holds beyond what was counted; None means to ask again later."""
+        """Set what measures what the exchange holds beyond what was counted; None means to ask again later."""
         self.measure_extra = measure_extra
         self._budget.unmeasured[self] = None
 

@@ -195,7 +195,7 @@ class BridgeRequest(Request):
         self.finish()
 
     def process(self) -> None:
-        """Hand the request to Klein, except for those that are refused here with the error envelope.
+        """Pass the request to Klein, except for those that are refused here with the error envelope.
 
         For an undecodable path Klein would answer with an HTML page of its own.
         """
@@ -275,7 +275,7 @@ class BridgeRequest(Request):
         return body
 
     def measure_with(self, asked: ref[MessagesRequest]) -> None:
-        """Let the budget measure the decoded request when memory is short: it may be much larger than the body."""
+        """Have the budget measure the decoded request when memory is short: it may be much larger than the body."""
         if self._share is not None:
             self._share.measure_with(partial(_extra_bytes, asked, self.body_bytes))
 

@@ -121,7 +121,7 @@ class SlotPool:
         self.admit()
 
     def admit(self) -> None:
-        """Give the free slots to those who wait."""
+        """Assign the free slots to those who wait."""
         if self._admitting:
             return  # who has just got a slot gave it back at once: the loop below goes on, without recursion
         self._admitting = True
@@ -152,7 +152,7 @@ class SlotPool:
         return waiter
 
     def _remove(self, waiter: Waiter) -> None:
-        """Take a request out of the queue, and stop its timer."""
+        """Remove a request from the queue, and stop its timer."""
         waiters = self._queues[waiter.owner]
         del waiters[waiter]
         if not waiters:
@@ -161,7 +161,7 @@ class SlotPool:
         stop_timer(waiter.timer)
 
     def _next(self) -> Waiter:
-        """Take the next request out of the queue; its owner is the last to have a turn again."""
+        """Remove and return the next request of the queue; its owner is the last to have a turn again."""
         owner, waiters = next(iter(self._queues.items()))
         self._queues.move_to_end(owner)
         waiter = next(iter(waiters))

@@ -61,13 +61,13 @@ class UpstreamReceiver(Protocol):
     """Receives an upstream response. Exactly one call of `ended` comes last, whatever happened before."""
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:
-        """Take status and headers; ``producer`` pauses, resumes and stops the body."""
+        """Receive status and headers; ``producer`` pauses, resumes and stops the body."""
 
     def data_received(self, data: bytes) -> None:
-        """Take more body bytes."""
+        """Receive more body bytes."""
 
     def ended(self, error: BridgeError | None) -> None:
-        """Take the end of the response.
+        """Receive the end of the response.
 
         ``error`` is None after a body that the transport calls complete, or that has no framing (then the stream's own
         end mark decides); else it is the `UpstreamError` that says what went wrong. Never called after
@@ -79,10 +79,10 @@ class UpstreamCall(Protocol):
     """An upstream request under way."""
 
     def data_event_seen(self) -> None:
-        """Tell the timers that a data event arrived: from now on the idle limit applies."""
+        """Note that a data event arrived: from now on the idle limit applies."""
 
     def finish_seen(self) -> None:
-        """Tell the timers that the finish reason arrived, or content after it: a short grace for the rest begins."""
+        """Note that the finish reason arrived, or content after it: a short grace for the rest begins."""
 
     def cancel(self) -> None:
         """Close the upstream connection in whatever state it is; no method of the receiver is called any more."""
@@ -330,10 +330,10 @@ class Records(Protocol):
     """A consumer of records, such as the request log."""
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
-        """Take one attempt's record."""
+        """Receive one attempt's record."""
 
     def request_ended(self, record: RequestRecord) -> None:
-        """Take the whole request's record."""
+        """Receive the whole request's record."""
 
 
 @frozen(kw_only=True)
@@ -480,7 +480,7 @@ class ClientResponse(Protocol):
         """Switch back-pressure to the body of the current attempt; None: there is no body to pause any more."""
 
     def emit(self, events: Sequence[Event]) -> None:
-        """Take the events of one upstream read.
+        """Receive the events of one upstream read.
 
         Raises `UpstreamError` if they cannot be held, or assembled, within the limits.
         """

@@ -297,7 +297,7 @@ class HeldDocuments:
         return waiter
 
     def give(self, text: str) -> None:
-        """Give the text of the document that has waited longest."""
+        """Deliver the text of the document that has waited longest."""
         self._waiting.popleft().callback(text)
 
     def _cancelled(self, waiter: Deferred[str]) -> None:
@@ -329,7 +329,7 @@ class HeldSearch:
         self._waiting.popleft().callback(hits)
 
     def fail(self, error: SearchFailed) -> None:
-        """Let it fail."""
+        """Make it fail."""
         self._waiting.popleft().errback(error)
 
     def _cancelled(self, waiter: Deferred[tuple[SearchHit, ...]]) -> None:

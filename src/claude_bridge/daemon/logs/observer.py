@@ -68,7 +68,7 @@ class LineObserver:
     minimum: str = "info"
 
     def __call__(self, event: LogEvent) -> None:
-        """Take one event."""
+        """Receive one event."""
         if RANKS[level_of(event)] >= RANKS[self.minimum]:
             self.writer.write(self.form.lines(event))
 

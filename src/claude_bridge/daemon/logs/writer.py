@@ -69,7 +69,7 @@ class LineWriter:
             self._drain()
 
     def attach(self, reactor: Any) -> None:  # noqa: ANN401 - a reactor is many interfaces
-        """Let ``reactor`` retry what waits; from now on writing never blocks."""
+        """Have ``reactor`` retry what waits; from now on writing never blocks."""
         with self._lock:
             self._reactor = reactor
             self._drain()

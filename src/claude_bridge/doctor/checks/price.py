@@ -10,7 +10,7 @@ _SHOWN = 5
 
 
 async def price(examination: Examination) -> None:
-    """Say which prices are known of the configured models, or of the only one. Nothing is wrong without one."""
+    """Report which prices are known of the configured models, or of the only one. Nothing is wrong without one."""
     prices = examination.prices
     names = [*(each.name for each in examination.models), *(each.name for each in examination.routed)]
     if not names and examination.model is not None:

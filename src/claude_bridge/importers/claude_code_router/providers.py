@@ -322,7 +322,7 @@ def _in_front(wanted: str, provider: Provider, reading: Reading) -> str:
 
 
 def note_models_without_section(reading: Reading) -> None:
-    """Say in each backend's comment which of its models have no section, and how they are reached."""
+    """Note in each backend's comment which of its models have no section, and how they are reached."""
     missing = {each.backend: each.without_section for each in reading.providers if each.without_section}
     reading.draft.models_without_section = sum(map(len, missing.values()))
     for at, backend in enumerate(reading.draft.backends):

@@ -106,7 +106,7 @@ class Assembly:
         self._add_orphans()
 
     def _add_names(self) -> None:
-        """Give the names that only rules have the entries that would serve them."""
+        """Add the entries that would serve names that only rules have."""
         wanted = [name for name, targets in self.rules.fallbacks.items() for name in (name, *targets)]
         wanted += [name for name, targets in self.rules.larger.items() for name in (name, *targets)]
         for name in dict.fromkeys((*wanted, *self.rules.aliases.values())):
@@ -305,7 +305,7 @@ class Assembly:
         return min(_MOST_ATTEMPTS, models * min(_MOST_TRIES, self.rules.retries + 1))
 
     def _add_orphans(self) -> None:
-        """Let the fallbacks of a name whose own models were not carried over answer for it."""
+        """Make the fallbacks of a name answer for it where its own models were not carried over."""
         for name in self.rules.fallbacks:
             if name in self._members or "*" in name or _listable(name) != name:
                 continue
@@ -330,7 +330,7 @@ class Assembly:
             )
 
     def _add_default(self, passing: Sequence[tuple[str, Slot, str]]) -> None:
-        """Let the first model that stands in for every other one answer for names that nothing has, as LiteLLM does.
+        """Make the first model that stands in for every other one answer for names that nothing has, as LiteLLM does.
 
         Not where a pattern passes names on as they are: the route would take them.
         """

@@ -46,15 +46,15 @@ class Delivery:
         return bool(self._held)
 
     def pass_through(self) -> None:
-        """Let the events go to the client as they are: the attempt that begins speaks the client's own API."""
+        """Pass the events to the client as they are: the attempt that begins speaks the client's own API."""
         self.extra_turns = ()
 
     def producing(self, producer: PushProducer) -> None:
-        """Let the client's side pause the body when the client is slow."""
+        """Set what the client's side pauses when the client is slow."""
         self._client.attempt_producing(producer)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Take the events of one read; raise `UpstreamError` if they cannot be held."""
+        """Receive the events of one read; raise `UpstreamError` if they cannot be held."""
         if not self.has_content:
             last = events[-1]
             self.has_content = any(map(_is_content, events))

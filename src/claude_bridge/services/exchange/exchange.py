@@ -263,7 +263,7 @@ class Exchange:
             error.__traceback__ = None  # its frames refer to the error and the exchange: a cycle for the collector
 
     async def _answer(self) -> Answered | None:
-        """Take the turns of the model; return the only one, or None if extra turns had a part in the answer."""
+        """Run the turns of the model; return the only one, or None if extra turns had a part in the answer."""
         if await self._needs_no_backend():
             return None
         self._follow(await self._make_plan())
@@ -542,7 +542,7 @@ class Exchange:
             raise
 
     def _queued(self, candidate: Candidate, estimate: int, slot: Deferred[Slot]) -> Deferred[Slot]:
-        """Tell the client that its request waits for a slot, which is given up if that fails."""
+        """Announce that the request waits for a slot, which is given up if that fails."""
         try:
             self._announce(candidate, estimate)
         except Exception:
@@ -621,7 +621,7 @@ class Exchange:
         return self._asked if asked is self._request else AskedRequest(asked, self._asked.session)
 
     def _announce(self, candidate: Candidate, estimate: int) -> None:
-        """Tell the downstream which candidate will answer; from then on it may commit early and send pings."""
+        """Announce which candidate will answer; from then on it may commit early and send pings."""
         if not self._turn:
             self._downstream.attempt_started(
                 served_by=candidate.label,

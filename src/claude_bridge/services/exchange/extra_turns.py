@@ -45,7 +45,7 @@ class ExtraTurn(Protocol):
         """Note what was sent to the backend."""
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Take the events of one read of the backend's answer, and return those that the client gets now."""
+        """Receive the events of one read of the backend's answer, and return those that the client gets now."""
 
     def resolve(self, emit: Emit) -> Deferred[Finished | None]:
         """Do the work; the Deferred fires with the end of the answer, or with None to ask the model once more."""

@@ -118,7 +118,7 @@ class RunningCommand(ProcessProtocol):
             self._timers.append(self._reactor.callLater(GRACE_SECONDS, self._conclude, reason))
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
-        """Take the end."""
+        """Receive the end of the process."""
         self._conclude(reason)
 
     def _conclude(self, reason: Failure) -> None:

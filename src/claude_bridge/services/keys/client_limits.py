@@ -49,7 +49,7 @@ class Allowance:
     _began: bool = field(default=False, init=False)
 
     def begin(self, tokens: Callable[[], int]) -> None:
-        """Take what the request needs; ``tokens`` returns the estimate of its prompt. Raises `KeyLimited`."""
+        """Count the request; ``tokens`` returns the estimate of its prompt. Raises `KeyLimited`."""
         key, now = self._key, self._seconds()
         self._use.follow(key)
         minute = self._use.minute

@@ -169,7 +169,7 @@ class KeyRing:
                 self._pool(backend)
 
     def follow(self, earlier: KeyRing) -> None:
-        """Take over what ``earlier``, of the configuration before, knows of keys that are the same.
+        """Adopt what ``earlier``, of the configuration before, knows of keys that are the same.
 
         Retired ones are used again: somebody may have seen to them.
         """

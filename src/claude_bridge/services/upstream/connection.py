@@ -136,7 +136,7 @@ class Connection(BaseProtocol):
         response.end(_DONE)
 
     def _fail(self, reason: Failure) -> None:
-        """Tell whoever waits for the response, or the rest of it, why it does not come."""
+        """Report to whoever waits for the response, or the rest of it, why it does not come."""
         asked, self._asked = self._asked, None
         response, self._response = self._response, None
         self._parser = None

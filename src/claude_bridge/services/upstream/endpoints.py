@@ -91,7 +91,7 @@ class PlainHTTPProbe(Protocol):
         self._decide(data.startswith(b"HTTP/"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802 - Twisted's signature
-        """Take the end of the connection for a no."""
+        """Treat the end of the connection as a refusal."""
         self._decide(False)
 
     def _decide(self, speaks: bool) -> None:
