@@ -53,7 +53,7 @@ class LoggedService(MultiService):
         self._reactor = reactor
 
     def setServiceParent(self, parent: object) -> None:  # noqa: N802 - Twisted's name
-        """Give the application the observer, then join it."""
+        """Register the observer with the application, then join it."""
         if isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._observer)
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # the same
