@@ -12,7 +12,7 @@ from twisted.logger import LogEvent
 from twisted.web.http import HTTPChannel
 
 from claude_bridge.edge import request
-from claude_bridge.edge.budget import COPIES_OF_BODY
+from claude_bridge.edge.memory_budget import COPIES_OF_BODY
 from claude_bridge.edge.request import BridgeRequest
 from tests.edge.stage import Answered, Edge, Line
 from tests.services.exchange.stage import HELLO, ONE, asking, configured

@@ -18,9 +18,9 @@ from claude_bridge.core import ids
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
-from claude_bridge.edge.budget import COPIES_OF_BODY, Share
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.incoming_body import IncomingBody
+from claude_bridge.edge.memory_budget import COPIES_OF_BODY, Share
 from claude_bridge.edge.replies import begin_error, write_error
 from claude_bridge.services.interfaces import Sweep
 

@@ -19,7 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from claude_bridge.edge.budget import Budget
+from claude_bridge.edge.memory_budget import MemoryBudget
 from claude_bridge.edge.request import BridgeRequest, SiteRuntime
 from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.callbacks import stop_timer
@@ -167,7 +167,7 @@ class BridgeSite(Site):
         super().__init__(resource, parsePOSTFormSubmission=False, reactor=clock)
         self.current = current
         self.clock = clock
-        self.budget = Budget(lambda: current().limits)
+        self.budget = MemoryBudget(lambda: current().limits)
         self.unpacking = Unpacking(clock.callLater)
         self._channels: set[BridgeChannel] = set()
         self._drained: Deferred[None] | None = None

@@ -58,7 +58,7 @@ class Share:
     :ivar receiving: the body is still being received, so this share may have to make room.
     """
 
-    _budget: Budget
+    _budget: MemoryBudget
     _owner: Uploader
     _since: float
     held: int = field(default=0, init=False)
@@ -132,7 +132,7 @@ class Share:
 
 
 @define(eq=False)
-class Budget:
+class MemoryBudget:
     """All shares of one daemon. A `claude_bridge.services.interfaces.Watch` while bodies are being received.
 
     :ivar held: bytes, of all shares.

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core.errors import BridgeError, BridgeOverloaded, RequestTooSlow
-from claude_bridge.edge.budget import COPIES_OF_BODY, RATE_SECONDS, Budget, Share
+from claude_bridge.edge.memory_budget import COPIES_OF_BODY, RATE_SECONDS, MemoryBudget, Share
 from claude_bridge.services.sweep import PeriodicSweep
 
 BOUND = 300_000
@@ -38,12 +38,12 @@ class Stage:
     limits: Limits = field(factory=lambda: Limits(max_in_progress=BOUND, max_body=LARGEST, min_body_rate=100))
     clock: Clock = field(factory=Clock)
     sweep: PeriodicSweep = field(init=False)
-    budget: Budget = field(init=False)
+    budget: MemoryBudget = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Build it."""
         self.sweep = PeriodicSweep(self.clock)
-        self.budget = Budget(lambda: self.limits)
+        self.budget = MemoryBudget(lambda: self.limits)
 
     def upload(self, held: int = 0, length: int | None = None) -> tuple[Share, Client]:
         """Begin to send."""
