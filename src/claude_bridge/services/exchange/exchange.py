@@ -193,7 +193,7 @@ class Exchange:
     _conversation: Conversation | None = field(default=None, init=False)
     _place: Place = field(default=NOWHERE, init=False)
     _retries: RetryBudget = field(factory=RetryBudget, init=False)
-    _budget: AttemptBudget | None = field(default=None, init=False)
+    _attempt_budget: AttemptBudget | None = field(default=None, init=False)
     _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
     _written_before: int = field(default=0, init=False)
@@ -322,7 +322,7 @@ class Exchange:
         Failures of another plan's models do not count, but its requests do.
         """
         self._plan = self._recorder.plan = plan
-        self._budget = None
+        self._attempt_budget = None
         self._conversation, self._place = None, NOWHERE
         if self._info.session and plan.has_choice:
             self._conversation = Conversation(self._owner, self._info.session, self._info.agent, plan.route.name)
@@ -421,8 +421,10 @@ class Exchange:
         if attempt is not None:
             self._close(attempt, error.outcome, self._counted(attempt), error, told)
         services, backend, route = self._services, candidate.backend, self._plan.route
-        if self._budget is None:
-            self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
+        if self._attempt_budget is None:
+            self._attempt_budget = AttemptBudget(
+                route.patience, route.max_attempts, route.max_wait, self._recorder.started
+            )
         target = candidate.target if attempt is None else attempt.target
         # a request that cannot be read has no length, and no key is waited for with it
         tokens = 0 if isinstance(error, InvalidRequest) else self._prompt.estimate(backend.name, target)
@@ -430,7 +432,7 @@ class Exchange:
         # There is no other: it was the client's, or none at all.
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
         can_change_model = not self._turn and not self._downstream.content_started
-        verdict = self._budget.judge(
+        verdict = self._attempt_budget.judge(
             Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
             Situation(
                 now=services.seconds(),
@@ -467,8 +469,8 @@ class Exchange:
         """
         if isinstance(failure.error, BudgetSpent) and (failure.error.route or not failure.error.try_next):
             return failure.error
-        assert self._budget is not None  # noqa: S101 - for the type checker
-        ending = self._budget.ending()
+        assert self._attempt_budget is not None  # noqa: S101 - for the type checker
+        ending = self._attempt_budget.ending()
         self._log_reason = ending.log_reason
         if ending.error is not failure.error or not isinstance(failure.outcome, UpstreamFailure):
             return ending.error
@@ -744,7 +746,7 @@ class Exchange:
         events = parsing.local_answer(self._request, searches=services.search is not None)
         if events is None:
             return False
-        if self._budget is not None and self._request.max_tokens != 0:
+        if self._attempt_budget is not None and self._request.max_tokens != 0:
             raise InvalidRequest(parsing.NO_WEB_SEARCH)
         self._downstream.attempt_started(
             served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
