@@ -49,6 +49,7 @@ def has(user: ClaudeCode, content: str) -> None:
     path = user.home / ".claude" / "settings.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(content)
+    path.chmod(0o600)  # there will be a key in it
 
 
 def set_up_for(user: ClaudeCode, daemon: Daemon, *, project: bool = False) -> None:
