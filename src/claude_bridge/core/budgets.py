@@ -240,14 +240,14 @@ class Holding:
         self.last = 0
 
     def give_back_last(self) -> None:
-        """Give back what is held for the attempt under way."""
+        """Release what is held for the attempt under way."""
         place = len(self.parts) - self.last
         _give_back(self.parts[place:])
         del self.parts[place:]
         self.last = 0
 
     def give_back(self) -> None:
-        """Give back everything."""
+        """Release everything that is held."""
         _give_back(self.parts)
         self.parts.clear()
         self.last = 0

@@ -444,7 +444,7 @@ class Budgets(Protocol):
         """
 
     def give_up(self, request_id: str) -> None:
-        """Give back what is held for an attempt that was not made."""
+        """Release what is held for an attempt that was not made."""
 
 
 class BudgetStates(Protocol):

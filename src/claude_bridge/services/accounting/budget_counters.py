@@ -200,7 +200,7 @@ class BudgetCounters:
         holding.hold(counters, usd, tokens)
 
     def give_up(self, request_id: str) -> None:
-        """Give back what is held for an attempt that was not made."""
+        """Release what is held for an attempt that was not made."""
         holding = self._holdings.get(request_id)
         if holding is not None:
             holding.give_back_last()

@@ -74,7 +74,7 @@ class ConfiguredBudgets:
         self._counters.hold(request_id, counters, usd, tokens + output)
 
     def give_up(self, request_id: str) -> None:
-        """Give back what is held for an attempt that was not made."""
+        """Release what is held for an attempt that was not made."""
         self._counters.give_up(request_id)
 
     def states(self, spender: Spender) -> Sequence[BudgetState]:
