@@ -24,7 +24,8 @@ from twisted.internet.task import LoopingCall
 from claude_bridge.core.events import Usage
 from claude_bridge.services.accounting.ledger import BufferedLedger, in_file
 from claude_bridge.services.accounting.store import figures, sqlite
-from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
+from claude_bridge.services.accounting.store.batch import DAY, HOUR
+from claude_bridge.services.accounting.store.booking import Booking
 from claude_bridge.services.accounting.store.entries import Attempt, Entry
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 

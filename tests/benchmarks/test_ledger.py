@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import ledger
 from benchmarks.__main__ import main
-from claude_bridge.services.accounting.store.booking import DAY
+from claude_bridge.services.accounting.store.batch import DAY
 from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
 from tests.services.accounting.store.books import NOON, assert_periods_add_up, assert_sessions_add_up, rows
 

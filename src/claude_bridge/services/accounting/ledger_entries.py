@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.core.events import Usage
 from claude_bridge.core.model_names import plain_name
 from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TEXT, MAX_TOKENS, Attempt, Entry
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
@@ -12,25 +13,31 @@ FORWARDED: Final = "client"
 """The name of the key where the client's own credential went to the backend; also the name of that credential."""
 
 
+_Tokens = tuple[int | None, int | None, int | None, int | None, int | None, bool]
+
+_UNKNOWN: Final[_Tokens] = (None, None, None, None, None, False)
+
+
 def entry_of(record: RequestRecord) -> Entry:
-    """Return the entry of a request. Raises `ValueError` for times that are no numbers."""
+    """Return the entry of a request. Raises `ValueError` or `OverflowError` for times that are no numbers."""
+    first_byte = record.first_byte_seconds
     return Entry(
-        request_id=_text(record.request_id),
-        key=_text(key_of(record)),
-        session=_text(record.session),
-        agent=_text(record.agent),
-        agent_type=_text(record.agent_type),
-        parent=_text(record.parent),
-        kind=_text(record.kind),
-        model=_text(plain_name(record.model)),
-        route=_text(record.route),
-        started=_milliseconds(record.started),
-        milliseconds=_milliseconds(record.seconds),
-        first_byte=None if record.first_byte_seconds is None else _milliseconds(record.first_byte_seconds),
-        status=record.status,
-        outcome=_text(record.outcome),
-        attempts=tuple(_attempt(each) for each in record.attempts),
-        owner=writable(record.owner),
+        _text(record.request_id),
+        _text(key_of(record)),
+        _text(record.session),
+        _text(record.agent),
+        _text(record.agent_type),
+        _text(record.parent),
+        _text(record.kind),
+        _text(plain_name(record.model)),
+        _text(record.route),
+        _milliseconds(record.started),
+        _milliseconds(record.seconds),
+        None if first_byte is None else _milliseconds(first_byte),
+        record.status,
+        _text(record.outcome),
+        tuple([_attempt(each) for each in record.attempts]),
+        writable(record.owner),
     )
 
 
@@ -38,7 +45,10 @@ def key_of(record: RequestRecord) -> str:
     """Return the name of the key that a request is booked under."""
     if record.client:
         return record.client
-    return FORWARDED if any(each.credential == FORWARDED for each in record.attempts) else ""
+    for each in record.attempts:
+        if each.credential == FORWARDED:
+            return FORWARDED
+    return ""
 
 
 def session_text(session: str) -> str:
@@ -52,35 +62,45 @@ def writable(text: str) -> str:
 
 
 def _attempt(record: AttemptRecord) -> Attempt:
-    usage = record.usage
+    first_token, cost = record.first_token_seconds, record.cost
     return Attempt(
-        backend=_text(record.backend),
-        model=_text(record.model),
-        credential=_text(record.credential),
-        started=_milliseconds(record.started),
-        milliseconds=_milliseconds(record.seconds),
-        first_token=None if record.first_token_seconds is None else _milliseconds(record.first_token_seconds),
-        status=record.status,
-        outcome=_text(record.outcome),
-        input=None if usage is None else _count(usage.input_tokens),
-        cache_read=None if usage is None else _count(usage.cache_read_tokens),
-        cache_write=None if usage is None else _count(usage.cache_write_tokens),
-        output=None if usage is None else _count(usage.output_tokens),
-        thinking=None if usage is None or usage.thinking_tokens is None else _count(usage.thinking_tokens),
-        estimated=usage is not None and usage.estimated,
-        cost=None if record.cost is None else max(0, min(record.cost, MAX_COST)),
-        price_from=_text(record.price_from),
+        _text(record.backend),
+        _text(record.model),
+        _text(record.credential),
+        _milliseconds(record.started),
+        _milliseconds(record.seconds),
+        None if first_token is None else _milliseconds(first_token),
+        record.status,
+        _text(record.outcome),
+        *_tokens(record.usage),
+        None if cost is None else _within(cost, MAX_COST),
+        _text(record.price_from),
+    )
+
+
+def _tokens(usage: Usage | None) -> _Tokens:
+    """Return the tokens of an attempt, and whether they are estimated."""
+    if usage is None:
+        return _UNKNOWN
+    thinking = usage.thinking_tokens
+    return (
+        _within(usage.input_tokens, MAX_TOKENS),
+        _within(usage.cache_read_tokens, MAX_TOKENS),
+        _within(usage.cache_write_tokens, MAX_TOKENS),
+        _within(usage.output_tokens, MAX_TOKENS),
+        None if thinking is None else _within(thinking, MAX_TOKENS),
+        usage.estimated,
     )
 
 
 def _text(text: str) -> str:
     """Return a name that any database takes, no longer than is kept."""
-    return writable(text[:MAX_TEXT])
+    return text if len(text) <= MAX_TEXT and text.isascii() else writable(text[:MAX_TEXT])
 
 
-def _count(tokens: int) -> int:
-    return max(0, min(tokens, MAX_TOKENS))
+def _within(number: int, most: int) -> int:
+    return number if 0 <= number <= most else min(max(number, 0), most)
 
 
 def _milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
+    return int(max(seconds, 0.0) * 1000 + 0.5)

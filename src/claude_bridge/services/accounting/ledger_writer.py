@@ -28,7 +28,7 @@ from claude_bridge.services.interfaces import RequestRecord, SessionName
 PATIENCE: Final = 1.0
 """Seconds for which a write waits for another process that writes; it is tried again later, and a stop waits for it."""
 
-_PIECE: Final = 32
+_PIECE: Final = 128
 """Records after which other threads may run."""
 
 Result = TypeVar("Result")

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import sqlite
-from claude_bridge.services.accounting.store.booking import DAY, MOST_MODELS, OTHER, Booking
+from claude_bridge.services.accounting.store.batch import DAY
+from claude_bridge.services.accounting.store.booking import MOST_MODELS, OTHER, Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.removal import compact
 from tests.services.accounting.store.books import (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import figures, sqlite
-from claude_bridge.services.accounting.store.booking import DAY, HOUR
+from claude_bridge.services.accounting.store.batch import DAY, HOUR
 from claude_bridge.services.accounting.store.counts import Counts
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.figures import BY, By

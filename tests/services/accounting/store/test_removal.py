@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import sql, sqlite
-from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
+from claude_bridge.services.accounting.store.batch import DAY, HOUR
+from claude_bridge.services.accounting.store.booking import Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.removal import (
     DAYS_TO_TRUST,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from attrs import define, field
 
 from claude_bridge.services.accounting.store import sql
-from claude_bridge.services.accounting.store.entries import LATENCY_BOUNDS, SEVERAL_OWNERS, Attempt, Entry
-
-HOUR: Final = 3_600_000
-DAY: Final = 24 * HOUR
+from claude_bridge.services.accounting.store.batch import DAY, HOUR, Batch, Sums
+from claude_bridge.services.accounting.store.entries import Attempt, Entry
 
 OTHER: Final = "other"
 """What a model is called in the sums of hours and days that its backend does not know, or that is one too many."""
@@ -30,25 +28,13 @@ _MAX_DAYS: Final = 8
 _MAX_NAMES: Final = 20_000
 """Names whose numbers are remembered."""
 
-_PIECE: Final = 32
-"""Requests after which other threads may run: a thread that only computes stops the others for 5 ms at a time."""
+_PIECE: Final = 128
+"""Requests after which other threads may run, about half a millisecond: a thread that only computes stops the others
+for 5 ms at a time."""
 
-_NONE: Final = (0,) * len(sql.SUMS)
-
-Sums = list[int]
-
-
-@define
-class _Times:
-    """The sums of a session or an agent, and when it was used."""
-
-    first: int
-    last: int
-    sums: Sums
-    more: tuple[Any, ...] = ()
-
-    def spans(self, first: int, last: int) -> None:
-        self.first, self.last = min(self.first, first), max(self.last, last)
+_SIZES: Final = (256, 32, 4, 1)
+"""Rows that one statement inserts. Each statement lets other threads run while the database works, and has to wait
+for them when it is through: one for each row would cost the reactor more than the rows do."""
 
 
 @define(eq=False)
@@ -63,7 +49,7 @@ class Booking:
         """Write the entries; ``cursor`` is in no transaction, and who has it commits."""
         cursor.execute("BEGIN IMMEDIATE")
         self._forget_if_changed(cursor)
-        batch = _Batch()
+        batch = Batch()
         for number, entry in enumerate(entries):
             batch.add(entry, [self._shown(cursor, each) for each in entry.attempts])
             if number % _PIECE == 0:
@@ -112,37 +98,27 @@ class Booking:
             known.add(place)
         return attempt.model
 
-    def _write(self, cursor: Any, batch: _Batch, entries: Sequence[Entry]) -> None:  # noqa: ANN401 - as above
-        sessions = self._sessions(cursor, batch)
-        agents = self._agents(cursor, batch, sessions)
+    def _write(self, cursor: Any, batch: Batch, entries: Sequence[Entry]) -> None:  # noqa: ANN401 - as above
+        agents = self._agents(cursor, batch)
         cursor.execute(sql.LAST_REQUEST)
         (last,) = cursor.fetchone()
         numbered = list(enumerate(entries, start=last + 1))
-        cursor.executemany(sql.REQUEST, self._requests(cursor, numbered, agents))
-        cursor.executemany(sql.ATTEMPT, self._attempts(cursor, numbered))
+        _insert(cursor, sql.new_requests, self._requests(cursor, numbered, agents))
+        _insert(cursor, sql.new_attempts, self._attempts(cursor, numbered))
         for statement, unit in ((sql.HOUR, HOUR), (sql.DAY, DAY)):
-            cursor.executemany(statement, self._periods(cursor, batch.hours, unit))
+            cursor.executemany(statement, self._periods(cursor, batch.hours(unit)))
         cursor.executemany(sql.LATENCY, self._latencies(cursor, batch))
 
-    def _sessions(self, cursor: Any, batch: _Batch) -> dict[tuple[str, str], int]:  # noqa: ANN401 - as above
+    def _agents(self, cursor: Any, batch: Batch) -> dict[tuple[str, str, str], int]:  # noqa: ANN401 - as above
+        """Write sessions and agents; return the number of each agent by key, session and agent."""
         found = {}
-        for (key, session), each in batch.sessions.items():
-            (owner,) = each.more
-            values = (session, self.name(cursor, key), owner, each.first, each.last, *each.sums)
-            (found[key, session],) = cursor.execute(sql.SESSION, values).fetchone()
-        return found
-
-    def _agents(
-        self,
-        cursor: Any,  # noqa: ANN401 - as above
-        batch: _Batch,
-        sessions: dict[tuple[str, str], int],
-    ) -> dict[tuple[str, str, str], int]:
-        found = {}
-        for (key, session, agent), each in batch.agents.items():
-            kind, parent = each.more
-            values = (sessions[key, session], agent, self.name(cursor, kind), parent, each.first, each.last, *each.sums)
-            (found[key, session, agent],) = cursor.execute(sql.AGENT, values).fetchone()
+        for (key, text), session in batch.sessions.items():
+            values = (text, self.name(cursor, key), session.owner, session.first, session.last, *session.total())
+            (number,) = cursor.execute(sql.SESSION, values).fetchone()
+            for name, agent in session.agents.items():
+                kind = self.name(cursor, agent.type)
+                of_agent = (number, name, kind, agent.parent, agent.first, agent.last, *agent.total())
+                (found[key, text, name],) = cursor.execute(sql.AGENT, of_agent).fetchone()
         return found
 
     def _requests(
@@ -197,85 +173,24 @@ class Booking:
     def _periods(
         self,
         cursor: Any,  # noqa: ANN401 - as above
-        hours: dict[tuple[int, str, str, str], Sums],
-        unit: int,
+        periods: dict[tuple[int, str, str, str], Sums],
     ) -> list[tuple[Any, ...]]:
-        found: dict[tuple[int, str, str, str], Sums] = {}
-        for (hour, backend, model, key), sums in hours.items():
-            _add(found.setdefault((hour * HOUR // unit, backend, model, key), list(_NONE)), sums)
         return [
             (period, self.name(cursor, backend), self.name(cursor, model), self.name(cursor, key), *sums)
-            for (period, backend, model, key), sums in found.items()
+            for (period, backend, model, key), sums in periods.items()
         ]
 
-    def _latencies(self, cursor: Any, batch: _Batch) -> list[tuple[Any, ...]]:  # noqa: ANN401 - as above
+    def _latencies(self, cursor: Any, batch: Batch) -> list[tuple[Any, ...]]:  # noqa: ANN401 - as above
         return [
             (hour, self.name(cursor, backend), self.name(cursor, model), bucket, count)
             for (hour, backend, model, bucket), count in batch.latencies.items()
         ]
 
 
-@define
-class _Batch:
-    """The sums of one transaction: each row of the database is changed once."""
-
-    sessions: dict[tuple[str, str], _Times] = field(factory=dict)
-    agents: dict[tuple[str, str, str], _Times] = field(factory=dict)
-    hours: dict[tuple[int, str, str, str], Sums] = field(factory=dict)
-    latencies: dict[tuple[int, str, str, int], int] = field(factory=dict)
-
-    def add(self, entry: Entry, models: Sequence[str]) -> None:
-        """Add one request; ``models`` are what those of its attempts are called in the sums."""
-        failed = int(entry.outcome not in sql.NO_FAILURE)
-        own = [1, failed, *_NONE[2:]]
-        total = list(own)
-        backend, last_model = "", models[-1] if models else ""
-        for attempt, model in zip(entry.attempts, models, strict=True):
-            backend = attempt.backend
-            sums = sums_of(attempt)
-            _add(total, sums)
-            _add(self._hour(attempt.started, backend, model, entry.key), sums)
-            if attempt.first_token is not None:
-                bucket = bisect_left(LATENCY_BOUNDS, attempt.first_token / 1000)
-                place = attempt.started // HOUR, backend, model, bucket
-                self.latencies[place] = self.latencies.get(place, 0) + 1
-        _add(self._hour(entry.started, backend, last_model, entry.key), own)
-        last = entry.started + entry.milliseconds
-        where = entry.key, entry.session
-        session = self.sessions.get(where) or self.sessions.setdefault(
-            where, _Times(entry.started, last, list(_NONE), (entry.owner,))
-        )
-        if session.more != (entry.owner,):
-            session.more = (SEVERAL_OWNERS,)
-        place_of_agent = *where, entry.agent
-        agent = self.agents.get(place_of_agent) or self.agents.setdefault(
-            place_of_agent, _Times(entry.started, last, list(_NONE), (entry.agent_type, entry.parent))
-        )
-        for each in (session, agent):
-            each.spans(entry.started, last)
-            _add(each.sums, total)
-
-    def _hour(self, started: int, backend: str, model: str, key: str) -> Sums:
-        return self.hours.setdefault((started // HOUR, backend, model, key), list(_NONE))
-
-
-def sums_of(attempt: Attempt) -> Sums:
-    """Return what an attempt adds to each sum."""
-    return [
-        0,
-        0,
-        1,
-        attempt.input or 0,
-        attempt.cache_read or 0,
-        attempt.cache_write or 0,
-        attempt.output or 0,
-        attempt.thinking or 0,
-        attempt.cost or 0,
-        int(attempt.cost is not None),
-        int(attempt.cost is None and attempt.input is not None),
-    ]
-
-
-def _add(sums: Sums, more: Sequence[int]) -> None:
-    for place, number in enumerate(more):
-        sums[place] += number
+def _insert(cursor: Any, statement: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> None:  # noqa: ANN401 - as above
+    """Insert rows, many with each statement."""
+    done = 0
+    for size in _SIZES:
+        for start in range(done, len(rows) - size + 1, size):
+            cursor.execute(statement(size), tuple(chain.from_iterable(rows[start : start + size])))
+            done = start + size

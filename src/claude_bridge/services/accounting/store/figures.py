@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 from attrs import field, frozen
 
 from claude_bridge.services.accounting.store import sql
-from claude_bridge.services.accounting.store.booking import DAY, HOUR
+from claude_bridge.services.accounting.store.batch import DAY, HOUR
 from claude_bridge.services.accounting.store.counts import Counts
 
 By = Literal["model", "backend", "key", "session", "agent", "day", "hour"]

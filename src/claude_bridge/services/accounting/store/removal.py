@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from claude_bridge.services.accounting.store import sql
-from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
+from claude_bridge.services.accounting.store.batch import DAY, HOUR
+from claude_bridge.services.accounting.store.booking import Booking
 
 PIECE: Final = 2_000
 """Requests that one transaction removes, so that nobody waits long for its end."""

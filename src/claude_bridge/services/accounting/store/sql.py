@@ -7,6 +7,8 @@ What differs between them, the tables and the connection, is beside this module 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from claude_bridge.services.accounting.store.entries import ANSWERED, AUXILIARY, SEVERAL_OWNERS
@@ -77,15 +79,32 @@ LATENCY: Final = (
     "INSERT INTO latency (hour, backend, model, bucket, count) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (hour, backend, model, bucket) DO UPDATE SET count = latency.count + excluded.count"
 )
-REQUEST: Final = (
-    "INSERT INTO request (id, request_id, agent, model, route, kind, started, milliseconds, first_byte, status, "
-    "outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_REQUEST: Final = (
+    *("id", "request_id", "agent", "model", "route", "kind", "started", "milliseconds", "first_byte", "status"),
+    "outcome",
 )
-ATTEMPT: Final = (
-    "INSERT INTO attempt (request, number, backend, model, credential, started, milliseconds, first_token, status, "
-    "outcome, input, cache_read, cache_write, output, thinking, estimated, cost, price_from) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ATTEMPT: Final = (
+    *("request", "number", "backend", "model", "credential", "started", "milliseconds", "first_token", "status"),
+    *("outcome", "input", "cache_read", "cache_write", "output", "thinking", "estimated", "cost", "price_from"),
 )
+
+
+def _inserted(table: str, columns: Sequence[str], rows: int) -> str:
+    row = f"({', '.join('?' for _ in columns)})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join((row,) * rows)}"
+
+
+@cache
+def new_requests(rows: int) -> str:
+    """Return the statement that inserts requests; its values are those of the rows, one after the other."""
+    return _inserted("request", _REQUEST, rows)
+
+
+@cache
+def new_attempts(rows: int) -> str:
+    """Return the statement that inserts attempts, as `new_requests`."""
+    return _inserted("attempt", _ATTEMPT, rows)
+
 
 # what is removed
 
