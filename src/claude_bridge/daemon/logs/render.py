@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from twisted.logger import LogEvent, LogLevel, formatEvent
@@ -43,6 +44,8 @@ _LEGACY = frozenset({"system", "isError", "failure", "why", "format", "printed"}
 _any_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _DELETE: Final = b"\x7f"  # `json` escapes it, msgspec does not
 _LEFT_OUT: Final = object()
+_MOST: Final = 2**63 - 1
+"""Readers of logs use 64 bits."""
 
 SMALLEST_PLAIN: Final = 1e-4
 SMALLEST_LARGE: Final = 1e16
@@ -125,9 +128,13 @@ def _clean(text: str, redact: Redact, limit: int) -> str:
 
 def _keywords(event: LogEvent, redact: Redact) -> dict[str, object]:
     """Return the log call's own keywords, as far as they are plain data."""
-    items = list(event.items())[:MAX_ITEMS]
-    plain = {key: _plain(value, redact, MAX_DEPTH) for key, value in items if _is_keyword(key)}
-    return {key: value for key, value in plain.items() if value is not _LEFT_OUT}
+    found: dict[str, object] = {}
+    for key, value in islice(event.items(), MAX_ITEMS):
+        if _is_keyword(key):
+            plain = _plain(value, redact, MAX_DEPTH)
+            if plain is not _LEFT_OUT:
+                found[key] = plain
+    return found
 
 
 @lru_cache(maxsize=MAX_NAMES)
@@ -138,17 +145,18 @@ def _is_keyword(key: str) -> bool:
 
 def _plain(value: object, redact: Redact, depth: int) -> object:
     """Return ``value`` as JSON can carry it, or `_LEFT_OUT`: objects, bytes and secrets have no place in a log."""
-    if type(value) is str:  # most values, and this is done for each of a request's
+    kind = type(value)  # this is done for each value of each request's line, so what most are comes first
+    if kind is str:
         return _clean(value, redact, MAX_TEXT_CHARACTERS)
+    if value is None or kind is bool:
+        return value
     match value:
-        case None | bool():
-            return value
-        case str():
-            return _clean(str(value), redact, MAX_TEXT_CHARACTERS)
-        case int() if abs(value) < 2**63:  # readers of logs use 64 bits
+        case int() if -_MOST <= value <= _MOST:
             return int(value)
         case float():
             return _number(float(value))
+        case str():
+            return _clean(str(value), redact, MAX_TEXT_CHARACTERS)
         case Mapping() if depth:
             pairs = (
                 (_clean(str(key), redact, MAX_TEXT_CHARACTERS), _plain(item, redact, depth - 1))
@@ -164,9 +172,11 @@ def _plain(value: object, redact: Redact, depth: int) -> object:
 
 def _number(value: float) -> object:
     """Return a number that msgspec writes as `json` does, or refuses; text for what is not finite."""
+    if SMALLEST_PLAIN <= value < SMALLEST_LARGE or value == 0.0:
+        return value
     if not math.isfinite(value):
         return str(value)
-    return value if value == 0.0 or SMALLEST_PLAIN <= abs(value) < SMALLEST_LARGE else _WithExponent(value)
+    return value if SMALLEST_PLAIN <= -value < SMALLEST_LARGE else _WithExponent(value)
 
 
 def _encode(fields: Mapping[str, object]) -> str:
