@@ -85,7 +85,7 @@ class CounterTests:
         counter.follow(counter.period.end)
         assert (counter.spent, counter.held, counter.told) == (NOTHING, NOTHING, set())
         holding.know(1, 1)
-        holding.give_back()
+        holding.release()
         assert counter.held == NOTHING
 
     def test_clock_set_back(self) -> None:
@@ -189,7 +189,7 @@ class Asked:
 
 
 class AccountsMachine(RuleBasedStateMachine):
-    """Random requests: what is spent is the sum of what was booked in the period, and everything held is given back."""
+    """Random requests: what is spent is the sum of what was booked in the period, and everything held is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class AccountsMachine(RuleBasedStateMachine):
             if data.draw(st.booleans()):
                 asked.holding.know(*amounts)
             else:
-                asked.holding.give_back_last()
+                asked.holding.release_last()
 
     @rule(data=st.data(), amounts=AMOUNTS)
     def again(self, data: st.DataObject, amounts: Amounts) -> None:
@@ -239,7 +239,7 @@ class AccountsMachine(RuleBasedStateMachine):
         if self.requests:
             asked = data.draw(st.sampled_from(self.requests))
             self.requests.remove(asked)
-            asked.holding.give_back()
+            asked.holding.release()
             self.booked.append((self.now, amounts))
             for each in self.counters:
                 each.book(self.now, *amounts)

@@ -182,13 +182,15 @@ class Counter:
         """What is held for requests under way."""
         return Amounts(self.held_usd, self.held_tokens)
 
-    def follow(self, now: float) -> None:
-        """Begin anew if the period is over, or if the clock was set back to before it."""
+    def follow(self, now: float) -> bool:
+        """Begin anew if the period is over, or if the clock was set back to before it; return whether it did."""
         start, end = self.period
-        if not start <= now < end:
-            self.period = period(self.meter.per, now, self.meter.zone)
-            self.usd = self.tokens = self.held_usd = self.held_tokens = 0
-            self.told.clear()
+        if start <= now < end:
+            return False
+        self.period = period(self.meter.per, now, self.meter.zone)
+        self.usd = self.tokens = self.held_usd = self.held_tokens = 0
+        self.told.clear()
+        return True
 
     def book(self, started: float, usd: int, tokens: int) -> bool:
         """Count an attempt that began then, in Unix seconds, unless that was in another period; return whether."""
@@ -199,70 +201,77 @@ class Counter:
         self.tokens += tokens
         return True
 
-    def used(self, unit: Unit) -> int:
-        """Return what is not left."""
-        return self.usd + self.held_usd if unit == "usd" else self.tokens + self.held_tokens
 
+@define(eq=False)
+class Share:
+    """What one attempt holds, the same of each of several counters.
 
-Part = tuple[Counter, Period, int, int]
-"""A counter, the period of which something is held, and how much, in pico-dollars and in tokens."""
+    :ivar counters: each with the period of which it is held.
+    :ivar usd: pico-dollars.
+    """
+
+    counters: tuple[tuple[Counter, Period], ...]
+    usd: int
+    tokens: int
+
+    def add(self, usd: int, tokens: int) -> None:
+        """Hold more, or less where the amounts are negative; a period that is over holds nothing."""
+        self.usd += usd
+        self.tokens += tokens
+        for counter, span in self.counters:
+            if counter.period is span:
+                counter.held_usd += usd
+                counter.held_tokens += tokens
+
+    def release(self) -> None:
+        """Hold nothing."""
+        self.add(-self.usd, -self.tokens)
 
 
 @define(eq=False)
 class Holding:
-    """What one request holds of several counters, and gives back at its end.
+    """What the attempts of one request hold, which is released at its end.
 
-    :ivar parts: what it holds.
-    :ivar last: how many of the parts belong to the attempt under way; they are the last ones.
+    :ivar last: what the attempt under way holds.
     """
 
-    parts: list[Part] = field(factory=list)
-    last: int = 0
+    last: Share | None = None
+    _earlier: list[Share] = field(factory=list, init=False)
 
     def hold(self, counters: Iterable[Counter], usd: int, tokens: int) -> None:
         """Hold amounts of some counters for an attempt."""
-        before = len(self.parts)
-        for counter in counters:
-            counter.held_usd += usd
-            counter.held_tokens += tokens
-            self.parts.append((counter, counter.period, usd, tokens))
-        self.last = len(self.parts) - before
+        share = Share(tuple([(counter, counter.period) for counter in counters]), 0, 0)
+        share.add(usd, tokens)
+        if self.last is not None:
+            self._earlier.append(self.last)
+        self.last = share
 
     def know(self, usd: int, tokens: int) -> None:
         """Hold what the attempt has used instead of what was estimated: it is not in the accounts yet."""
-        parts = self.parts
-        for place in range(len(parts) - self.last, len(parts)):
-            counter, span, held_usd, held_tokens = parts[place]
-            if counter.period is span:
-                counter.held_usd += usd - held_usd
-                counter.held_tokens += tokens - held_tokens
-            parts[place] = counter, span, usd, tokens
-        self.last = 0
+        share, self.last = self.last, None
+        if share is not None:
+            share.add(usd - share.usd, tokens - share.tokens)
+            self._earlier.append(share)
 
-    def give_back_last(self) -> None:
+    def release_last(self) -> None:
         """Release what is held for the attempt under way."""
-        place = len(self.parts) - self.last
-        _give_back(self.parts[place:])
-        del self.parts[place:]
-        self.last = 0
+        share, self.last = self.last, None
+        if share is not None:
+            share.release()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release everything that is held."""
-        _give_back(self.parts)
-        self.parts.clear()
-        self.last = 0
-
-
-def _give_back(parts: Iterable[Part]) -> None:
-    for counter, span, usd, tokens in parts:
-        if counter.period is span:
-            counter.held_usd -= usd
-            counter.held_tokens -= tokens
+        self.release_last()
+        for each in self._earlier:
+            each.release()
+        self._earlier.clear()
 
 
 def is_spent(limit: Limit, counter: Counter) -> bool:
     """Return whether a budget refuses: nothing is left of it, or what is left is held for requests under way."""
-    return counter.used(limit.unit) >= limit.amount
+    if limit.unit == "usd":
+        return counter.usd + counter.held_usd >= limit.amount
+    return counter.tokens + counter.held_tokens >= limit.amount
 
 
 def described(limit: Limit) -> str:

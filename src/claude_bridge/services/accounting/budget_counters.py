@@ -93,6 +93,7 @@ class Metered:
     :ivar each: the counts by whose they are.
     :ivar warn_usd: the pico-dollars from which on something is warned of.
     :ivar warn_tokens: the tokens from which on something is warned of.
+    :ivar who: returns whose count a use belongs to; None if it is not counted here.
     """
 
     meter: Meter
@@ -101,16 +102,17 @@ class Metered:
     each: BoundedMap[Who, Counter] = field(factory=lambda: BoundedMap(MAX_COUNTED))
     warn_usd: float = math.inf
     warn_tokens: float = math.inf
+    who: Callable[[Use], Who | None] = field(init=False)
+
+    @who.default
+    def _make_who(self) -> Callable[[Use], Who | None]:
+        return self.meter.who
 
     def follow(self, limits: list[Limit]) -> None:
         """Count for these budgets."""
         self.limits = limits
         self.warn_usd = min((limit.warn_at for limit in limits if limit.unit == "usd"), default=math.inf)
         self.warn_tokens = min((limit.warn_at for limit in limits if limit.unit == "tokens"), default=math.inf)
-
-    def known(self, who: Who) -> Counter | None:
-        """Return the count of somebody, if there is one."""
-        return self.each.get(who) if who else self.only
 
     def put(self, who: Who, counter: Counter) -> None:
         """Store the count of somebody."""
@@ -183,8 +185,13 @@ class BudgetCounters:
 
     def counter(self, metered: Metered, use: Use, now: float) -> Counter | None:
         """Return the count of whoever uses something, of the period that is now; None if that is not counted."""
-        who = metered.meter.who(use)
-        return None if who is None else self._counter(metered, who, now)
+        who = metered.who(use)
+        if who is None:
+            return None
+        found = metered.each.get(who) if who else metered.only
+        if found is not None and found.period.start <= now < found.period.end:  # nearly always
+            return found
+        return self._counter(metered, who, now)
 
     def now(self) -> float:
         """Return the time in Unix seconds; what was spent is read again if that was done long ago."""
@@ -203,7 +210,7 @@ class BudgetCounters:
         """Release what is held for an attempt that was not made."""
         holding = self._holdings.get(request_id)
         if holding is not None:
-            holding.give_back_last()
+            holding.release_last()
 
     def expected(self, backend: str, model: str) -> Answers:
         """Return what is to be expected of a model's next answer."""
@@ -223,10 +230,10 @@ class BudgetCounters:
             self.expected(record.backend, record.model).learn(record.usage.output_tokens, record.cost)
 
     def request_ended(self, record: RequestRecord) -> None:
-        """Count what the attempts of a request have used, and give back what was held for it."""
+        """Count what the attempts of a request have used, and release what was held for it."""
         holding = self._holdings.pop(record.request_id, None)
         if holding is not None:
-            holding.give_back()
+            holding.release()
         if not self._fed or not record.attempts:
             return
         if self._unwritten is not None and len(self._unwritten) <= MAX_UNWRITTEN:
@@ -235,26 +242,24 @@ class BudgetCounters:
         for attempt in record.attempts:
             use, started, (usd, tokens) = _use(record, attempt), _started(attempt), _amounts(attempt)
             for metered in self._fed:
-                who = metered.meter.who(use)
-                if who is None:
+                counter = self.counter(metered, use, now)
+                if counter is None:
                     continue
-                counter = self._counter(metered, who, now)
-                if counter.book(started, usd, tokens):
-                    self._tell(metered, who, counter)
+                counter.book(started, usd, tokens)
+                if counter.usd >= metered.warn_usd or counter.tokens >= metered.warn_tokens:
+                    self._tell(metered, metered.who(use) or (), counter)
         if self._in_dollars:
             self._tell_unpriced(record)
 
     def _counter(self, metered: Metered, who: Who, now: float) -> Counter:
-        found = metered.known(who)
+        """Return somebody's count of the period that is now."""
+        found = metered.each.get(who) if who else metered.only
         if found is None:
             found = Counter.at(metered.meter, now)
             found.spent = self._earlier(who)
             metered.put(who, found)
-        else:
-            before = found.period
-            found.follow(now)
-            if found.period is not before:
-                self._read_soon()
+        elif found.follow(now):
+            self._read_soon()
         return found
 
     def _earlier(self, who: Who) -> Amounts:
@@ -366,8 +371,6 @@ class BudgetCounters:
 
     def _tell(self, metered: Metered, who: Who, counter: Counter) -> None:
         """Log, once in each period, that a budget is nearly spent, and that it is."""
-        if counter.usd < metered.warn_usd and counter.tokens < metered.warn_tokens:
-            return
         for limit in metered.limits:
             spent = counter.spent.of(limit.unit)
             if spent < limit.warn_at:

@@ -32,11 +32,18 @@ class ConfiguredBudgets:
     _limits: tuple[Limit, ...]
     _counters: BudgetCounters
     _prices: KnownPrices
-    _metered: tuple[tuple[Limit, Metered], ...] = field(init=False)
+    _meters: tuple[Metered, ...] = field(init=False)
+    _placed: tuple[tuple[Limit, int], ...] = field(init=False)
 
-    @_metered.default
-    def _make_metered(self) -> tuple[tuple[Limit, Metered], ...]:
-        return tuple((limit, self._counters.metered(limit.meter)) for limit in self._limits)
+    @_meters.default
+    def _make_meters(self) -> tuple[Metered, ...]:
+        return tuple(self._counters.metered(each) for each in dict.fromkeys(limit.meter for limit in self._limits))
+
+    @_placed.default
+    def _place(self) -> tuple[tuple[Limit, int], ...]:
+        """Return each budget with the place of its meter."""
+        places = {each.meter: place for place, each in enumerate(self._meters)}
+        return tuple((limit, places[limit.meter]) for limit in self._limits)
 
     def check(self, spender: Spender) -> None:
         """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked; one that refuses comes first."""
@@ -81,9 +88,11 @@ class ConfiguredBudgets:
         """Return the state of each budget that holds for a spender."""
         now = self._counters.now()
         found = []
-        for limit, metered in self._metered:
+        for limit, place in self._placed:
             model = limit.meter.what if limit.meter.kind == "model" else ()
-            counter = self._counters.counter(metered, Use(spender.key, spender.session, spender.agent, *model), now)
+            counter = self._counters.counter(
+                self._meters[place], Use(spender.key, spender.session, spender.agent, *model), now
+            )
             if counter is not None:
                 spent = counter.spent.of(limit.unit)
                 found.append(
@@ -101,23 +110,24 @@ class ConfiguredBudgets:
 
     def _examine(self, use: Use, *, has_fallen: bool, refuses: bool = True) -> list[Counter]:
         """Return the counters of a use, each once; raise `BudgetSpent` for a budget that has nothing left."""
-        now = self._counters.now()
-        counters: dict[Counter, None] = {}
-        instead: BudgetSpent | None = None
-        for limit, metered in self._metered:
-            counter = self._counters.counter(metered, use, now)
-            if counter is None:
-                continue
-            counters[counter] = None
-            is_of_model = limit.meter.kind == "model"
-            if not refuses or (has_fallen and limit.fallback and not is_of_model) or not is_spent(limit, counter):
-                continue
-            route = "" if has_fallen else limit.fallback
-            kind = ModelBudgetSpent if is_of_model else BudgetSpent
-            error = kind(refusal(limit, counter), should_retry=False, route=route)
-            if not route:
-                raise error
-            instead = instead or error
-        if instead is not None:
-            raise instead
-        return list(counters)
+        counters = self._counters
+        now = counters.now()
+        found = [counters.counter(each, use, now) for each in self._meters]
+        if refuses:
+            instead: BudgetSpent | None = None
+            for limit, place in self._placed:
+                counter = found[place]
+                if counter is None or not is_spent(limit, counter):
+                    continue
+                is_of_model = limit.meter.kind == "model"
+                if has_fallen and limit.fallback and not is_of_model:
+                    continue
+                route = "" if has_fallen else limit.fallback
+                kind = ModelBudgetSpent if is_of_model else BudgetSpent
+                error = kind(refusal(limit, counter), should_retry=False, route=route)
+                if not route:
+                    raise error
+                instead = instead or error
+            if instead is not None:
+                raise instead
+        return [each for each in found if each is not None]
