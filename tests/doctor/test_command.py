@@ -86,7 +86,7 @@ class RunTests:
         assert lines[0].startswith("This takes about ")
         assert "--quick makes it" in lines[0]
         assert lines[2] == f"backend tower  {url}"
-        assert lines[3].split() == ["ok", "1", "connection", url.split("/")[2], "answers"]
+        assert lines[3].split() == ["ok", "connection", url.split("/")[2], "answers"]
         assert lines[-1] == "all is well"
         assert "client" in lines
         assert "\x1b" not in out

@@ -23,13 +23,13 @@ class LineTests:
     """One line for each finding."""
 
     def test_words(self) -> None:
-        """Away from a terminal there are words, and no colours."""
-        assert line(GOOD, terminal=False) == "  ok       1 connection   tower:8000 answers\n"
-        assert line(URL, terminal=False).startswith("  FAULT    2 path")
+        """Away from a terminal there are words, and no colours; a check has a name, and no number that could jump."""
+        assert line(GOOD, terminal=False) == "  ok      connection   tower:8000 answers\n"
+        assert line(URL, terminal=False) == "  FAULT   path         wrong\n"
 
     def test_symbols(self) -> None:
         """On a terminal there are symbols in colour."""
-        assert line(URL, terminal=True).startswith("  \x1b[31m\u2717\x1b[0m  2 path")
+        assert line(URL, terminal=True).startswith("  \x1b[31m\u2717\x1b[0m path  ")
 
     def test_heading(self) -> None:
         """A part has its title and its address."""

@@ -81,14 +81,14 @@ def _window(client: Client) -> Iterator[Finding]:
             "warning",
             f"{told.place} tells Claude Code a window of {int(told.value):,} tokens, the model has {client.window:,}: "
             f"set {line}, or it compacts too late",
-            number=7,
+            number=6,
             check="window",
         )
     elif int(told.value) < client.window // 2:
         yield _found(
             "ok",
             f"{told.place} tells Claude Code {int(told.value):,} tokens of {client.window:,}; {line} uses all",
-            number=7,
+            number=6,
             check="window",
         )
 

@@ -24,7 +24,8 @@ def printable(text: str) -> str:
 class Finding:
     """The result of one check, or a part of it.
 
-    :ivar number: of the check, in the order in which they are made.
+    :ivar number: of the check, in the order in which they are made; people are shown its name alone, as not every
+        check applies everywhere.
     :ivar check: what was checked, in a word or two.
     :ivar sentence: what was found; where something is wrong, with what to change. No secret.
     :ivar subject: the section of the configuration that it is about, as ``backend:tower``; "" for none.

@@ -40,7 +40,7 @@ def line(finding: Finding, *, terminal: bool) -> str:
     level = finding.level
     word = _WORDS[level].ljust(_WORD_WIDTH)
     mark = f"\x1b[{_COLOURS[level]}m{_SYMBOLS[level]}\x1b[0m" if terminal else word
-    return f"  {mark} {finding.number:2} {finding.check.ljust(_CHECK_WIDTH)} {finding.sentence}\n"
+    return f"  {mark} {finding.check.ljust(_CHECK_WIDTH)} {finding.sentence}\n"
 
 
 def heading(part: Part) -> str:

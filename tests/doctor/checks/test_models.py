@@ -62,7 +62,7 @@ class ModelTests:
         """The refused question names no second cure beside that of the name."""
         async with served(reactor, models=["glm-4.5-air"]) as server:
             findings = await examined(reactor, server.url, more=section("glm-4.5"))
-        assert findings[-1].sentence == ("a short question is refused, as there is no model glm-4.5: see check 4 above")
+        assert findings[-1].sentence == ("a short question is refused, as there is no model glm-4.5: see `model` above")
 
     @pytest_twisted.ensureDeferred
     async def test_cure_without_a_list(self, reactor: Any) -> None:

@@ -29,7 +29,7 @@ async def streaming(examination: Examination) -> None:
     error = examination.meaning(answer)
     if isinstance(error, NotFound) and models.is_missing(examination):
         name = examination.target().model
-        examination.fault(f"a short question is refused, as there is no model {name}: see check 4 above", last=True)
+        examination.fault(f"a short question is refused, as there is no model {name}: see `model` above", last=True)
     elif error is not None:
         examination.fault(f"a short question is not answered: {error}", last=True)
     elif answer.headers.get("content-type", "").startswith(_JSON):
