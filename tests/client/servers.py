@@ -14,6 +14,7 @@ from attrs import frozen
 LIST = {"data": [{"id": "a"}, {"id": "b"}, {"id": "a"}, {"no": "id"}]}
 BACKEND = {"/v1/models": LIST, "/v1/chat/completions": {}}
 BRIDGE = {"/": {"service": "claude-bridge"}, "/v1/models": {"data": [{"id": "glm@claude-bridge"}]}}
+BRIDGE_WITH_KEYS = {**BRIDGE, "/": {"service": "claude-bridge", "credentials": "keys"}}
 
 
 @frozen
@@ -25,8 +26,8 @@ class Refusal:
 
 
 @contextmanager
-def serving(answers: Mapping[str, object], key: str | None = None) -> Iterator[str]:
-    """Serve JSON by paths, 400 for a POST; with a key, 401 for who does not send it."""
+def serving(answers: Mapping[str, object], key: str | None = None, refused: list[str] | None = None) -> Iterator[str]:
+    """Serve JSON by paths, 400 for a POST; with a key, 401 for who does not send it: such paths go to ``refused``."""
 
     class Handler(BaseHTTPRequestHandler):
         """Answers."""
@@ -47,6 +48,8 @@ def serving(answers: Mapping[str, object], key: str | None = None) -> Iterator[s
                 status = 404
             elif key is not None and path != "/" and self.headers["authorization"] != f"Bearer {key}":
                 status = 401
+                if refused is not None:
+                    refused.append(path)
             value = answers.get(path)
             if isinstance(value, Refusal):
                 status = value.status

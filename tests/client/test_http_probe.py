@@ -20,7 +20,7 @@ from claude_bridge.client.http_probe import (
     wants_key,
 )
 from claude_bridge.client.offered_models import OfferedModel
-from tests.client.servers import BRIDGE, LIST, Refusal, serving
+from tests.client.servers import BRIDGE, BRIDGE_WITH_KEYS, LIST, Refusal, serving
 
 
 class BridgeTests:
@@ -71,6 +71,19 @@ class BridgeTests:
         seen = look("http://127.0.0.1:9", None)
         assert (seen.answers, seen.silent) == (False, True)
         assert seen.told.startswith("nothing answers at http://127.0.0.1:9: ")
+
+    def test_no_refusal_to_find_out(self) -> None:
+        """A bridge that says that it asks for a key is not asked without one: its log would have a refused client."""
+        refused: list[str] = []
+        with serving(BRIDGE_WITH_KEYS, "sk-1", refused) as url:
+            with pytest.raises(KeyNeeded):
+                published_models(url, None)
+            assert look(url, None) == BridgeSeen(answers=True, key_needed=True)
+            seen = look(url, "sk-1")
+            assert (seen.key_needed, seen.key_taken, len(seen.models)) == (True, True, 1)
+            assert refused == []
+            assert not look(url, "sk-2").key_taken
+            assert refused == ["/v1/models"]
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "gpu:8000", "http://x:y", "ftp://x"])
     def test_nobody(self, url: str) -> None:

@@ -260,6 +260,10 @@ class ProbeTests:
         assert Edge().get(path, "HEAD").body == b""
         assert Edge().get(path).json == {"service": "claude-bridge"}
 
+    def test_hello_of_a_bridge_with_keys(self) -> None:
+        """Whoever asks without a key what is here is told that it takes one, so nobody must be refused to find out."""
+        assert Edge(configured(KEYS)).get("/").json == {"service": "claude-bridge", "credentials": "keys"}
+
     @pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/nonsense", "/v1/messages"])
     def test_every_answer_has_its_id(self, path: str) -> None:
         """Whatever is asked, the answer has a request id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -157,6 +158,19 @@ class ComingAndGoingTests:
         assert said(reply.events) == ALL_SAID
         assert names(reply.events)[-1] == "message_stop"
         assert key not in scene.daemon.process.err.decode() + ran.out + ran.err + made.err
+
+    @pytest_twisted.ensureDeferred
+    async def test_setup_leaves_no_refusal(self, start: Start, reactor: Any, tmp_path: Path) -> None:
+        """Who sets up Claude Code with a valid key appears in the log of the bridge as nobody who was refused."""
+        scene = await start(TEAM)
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "ANTHROPIC_AUTH_TOKEN": ALICE}
+        ran = await run_program(reactor, [COMMAND, "setup", "--url", scene.daemon.url], environment=environment)
+        assert ran.code == 0, ran.err
+        assert ALICE in (tmp_path / ".claude" / "settings.json").read_text()
+        await scene.client("nobodys-key").get("/v1/models")
+        await scene.daemon.wait_for("request", count=2)
+        asked = [line["outcome"] for line in scene.daemon.events("request")]
+        assert asked == ["ok", "authentication_failed"]  # the list with the key, and the stranger
 
     @pytest_twisted.ensureDeferred
     async def test_short_secret(self, start: Start, backend: ScriptedBackend) -> None:

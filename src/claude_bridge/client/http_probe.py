@@ -114,13 +114,23 @@ def is_bridge(url: str) -> bool:
 
 
 def published_models(url: str, key: str | None) -> tuple[OfferedModel, ...]:
-    """Return the models of the bridge at this address. Raises `KeyNeeded`, `ExpectedFailure`."""
+    """Return the models of the bridge at this address. Raises `KeyNeeded`, `ExpectedFailure`.
+
+    One that says that it takes a key is not asked without: its log would have a client that was refused.
+    """
+    if key is None and _takes_keys(ask("GET", f"{bridge_url(url)}/").body):
+        raise KeyNeeded
     reply = ask("GET", f"{bridge_url(url)}/v1/models?limit=1000", key)
     if reply.status in _REFUSED:
         raise KeyNeeded
     if reply.status != _OK:
         raise ExpectedFailure(f"the bridge at {url} answers {reply.status} when asked for its models")
     return published(reply.body)
+
+
+def _takes_keys(greeting: object) -> bool:
+    """Return whether a bridge says that it asks every client for a key; an older one does not say it."""
+    return isinstance(greeting, dict) and greeting.get("credentials") == "keys"
 
 
 def look(url: str, key: str | None) -> BridgeSeen:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import define
 from klein import Klein
@@ -36,6 +36,9 @@ from claude_bridge.services.accounting.session_history import SessionHistory
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.interfaces import BudgetStates, Requester, SessionName, Spender, TurnOwner
 from claude_bridge.services.pace import Pace
+
+_HELLO: Final = b'{"service":"claude-bridge"}'
+_WITH_KEYS: Final = b'{"service":"claude-bridge","credentials":"keys"}'
 
 
 class EdgeRuntime(SiteRuntime, Protocol):
@@ -234,8 +237,8 @@ class Routes:
         write_json(request, b'{"status":"live"}')
 
     def hello(self, request: Request) -> None:
-        """Answer the probes that clients send when they start."""
-        write_json(request, b'{"service":"claude-bridge"}')
+        """Answer the probes that clients send when they start; who comes without a key learns whether one is asked."""
+        write_json(request, _WITH_KEYS if self._current().config.server.credentials == "keys" else _HELLO)
 
 
 async def _decode(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, kind: str) -> None:
