@@ -19,7 +19,16 @@ SOURCE: Final = ROOT / "src" / "claude_bridge"
 PAGE: Final = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 
 COMMANDS: Final = frozenset(
-    {"ExpectedFailure", "NoBridge", "NoLedger", "NotUsable", "NotWritten", "SetupError", "Unreachable"}
+    {
+        "ExpectedFailure",
+        "NoBridge",
+        "NoLedger",
+        "NotUsable",
+        "NothingRecorded",
+        "NotWritten",
+        "SetupError",
+        "Unreachable",
+    }
 )  # what the commands say when they fail
 MACHINE: Final = frozenset({"client", "service"})
 """The doctor's checks of this machine, beside those of a backend."""

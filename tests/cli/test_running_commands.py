@@ -208,6 +208,20 @@ class UsageTests:
         assert main(["usage"], Surroundings({}, at_home.serve)) == 1
         assert "no accounts are kept: there is no state directory" in capsys.readouterr().err
 
+    def test_budgets_before_the_first_request(
+        self, tmp_path: Path, at_home: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The budgets of the file are shown; a ledger that was named must be there."""
+        path = tmp_path / "claude-bridge.ini"
+        path.write_text("[backend:b]\nurl = http://b/v1\n[budget:all]\namount = 5\nper = day\n")
+        assert main(["usage", "budgets", "--config", str(path)], at_home) == 0
+        told = capsys.readouterr()
+        assert "all     all     $0  $5.00" in told.out
+        assert f"will be kept in {tmp_path}/.local/state/claude-bridge/ledger.sqlite" in told.err
+        named = ["--database", str(tmp_path / "none")]
+        assert main(["usage", "budgets", "--config", str(path), *named], at_home) == 1
+        assert "there is no ledger at" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [

@@ -56,11 +56,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def told(file: Path, text: str = BUDGETS, *words: str, form: str = "text") -> tuple[int, str, str]:
+def told(
+    file: Path, text: str = BUDGETS, *words: str, form: str = "text", is_named: bool = False
+) -> tuple[int, str, str]:
     """Return status, output and errors of the command."""
     out, err = io.StringIO(), io.StringIO()
     order = Order(words=("budgets", *words), form=form)
-    return run_budgets(order, config_of(text), str(file), NOW, out, err), out.getvalue(), err.getvalue()
+    status = run_budgets(order, config_of(text), str(file), NOW, out, err, is_named=is_named)
+    return status, out.getvalue(), err.getvalue()
 
 
 class BudgetTests:
@@ -89,15 +92,69 @@ class BudgetTests:
         assert (rows[0]["spent"], rows[0]["limit"], rows[0]["resets_at"]) == (4.5e-6, 5.0, "2023-11-15T18:30:00Z")
         assert (rows[-1]["key"], rows[-1]["session"], rows[-1]["agent"]) == ("alice", "s-1", "a-1")
 
-    def test_nothing(self, file: Path) -> None:
-        """Without a budget that is said."""
-        assert told(file, "")[1] == "there is no [budget:*], or nothing was spent yet\n"
+    def test_no_budget(self, file: Path, tmp_path: Path) -> None:
+        """Without a budget that is said, whether anything was recorded or not."""
+        for path in (file, tmp_path / "none"):
+            assert told(path, "") == (0, "there is no [budget:*] in the configuration\n", "")
+            assert json.loads(told(path, "", form="json")[1]) == {"budgets": []}
 
-    def test_no_ledger(self, tmp_path: Path) -> None:
-        """Without a file that is said as well."""
-        status, out, err = told(tmp_path / "none")
+    @pytest.mark.parametrize("is_empty", [False, True])
+    def test_before_the_first_request(self, tmp_path: Path, is_empty: bool) -> None:
+        """Whoever has just written budgets sees each with nothing spent, and where the accounts will be kept."""
+        path = tmp_path / "state" / "ledger.sqlite"
+        if is_empty:
+            path.parent.mkdir()
+            path.touch()
+        status, out, err = told(path)
+        assert (status, err) == (0, f"no request was recorded yet; the accounts will be kept in {path}\n")
+        assert [" ".join(line.split()) for line in out.splitlines()] == [
+            "budget for spent of starts again",
+            "day all $0 $5.00 0 % Thursday 16 November at 00:00 (Asia/Kolkata)",
+            "alice key alice 0 306 tokens 0 % Monday 20 November at 00:00 (UTC)",
+            "glm model glm 0 1,000,000 tokens 0 % 14:00 (UTC)",
+            "long session $0 $0.000002 0 % never",
+            "runaway agent 0 1,000 tokens 0 % never",
+        ]
+        status, out, err = told(path, form="json")
+        rows: list[dict[str, Any]] = json.loads(out)["budgets"]
+        assert (status, [row["spent"] for row in rows]) == (0, [0, 0, 0, 0, 0])
+        assert str(path) in err
+        assert path.exists() == is_empty
+
+    def test_no_session_yet(self, tmp_path: Path) -> None:
+        """A budget for sessions or agents that nobody has used is shown too, beside those that somebody has."""
+        path = tmp_path / "ledger.sqlite"
+        connection = connect(str(path))
+        write(connection, [entry()])
+        connection.close()
+        status, out, err = told(path)
+        assert (status, err) == (0, "")
+        assert [" ".join(line.split()[:3]) for line in out.splitlines()[-2:]] == ["long session s-1", "runaway agent 0"]
+
+    def test_named_file(self, tmp_path: Path) -> None:
+        """A file that was named and is not there is a mistake, and nothing is known."""
+        status, out, err = told(tmp_path / "none", is_named=True)
         assert (status, out) == (1, "")
         assert "there is no ledger at" in err
+
+    def test_no_accounts(self, file: Path) -> None:
+        """Without accounts the running bridge alone knows what is spent: old accounts or a zero would be wrong."""
+        text = f"[ledger]\nenabled = no\n{BUDGETS}"
+        status, out, err = told(file, text)
+        assert (status, out) == (1, "")
+        assert err == (
+            "claude-bridge usage: no accounts are kept ([ledger] enabled = no): only the running bridge knows what is "
+            "spent\n"
+        )
+        assert told(file, text, is_named=True)[0] == 0
+
+    def test_damaged(self, tmp_path: Path) -> None:
+        """A file that cannot be read is none with nothing in it."""
+        path = tmp_path / "ledger.sqlite"
+        path.write_bytes(b"something else entirely, " * 100)
+        status, out, err = told(path)
+        assert (status, out) == (1, "")
+        assert "is no ledger, or a damaged one" in err
 
     def test_misuse(self, file: Path) -> None:
         """A word too many, and a form that there is not."""

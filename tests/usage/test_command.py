@@ -296,6 +296,19 @@ class FindTests:
         own.touch()
         assert find(config_of(""), home, str(file.parent)) == str(own)
 
+    def test_of_the_service_before_its_first_request(self, tmp_path: Path) -> None:
+        """Where the service keeps its files, and a person's own bridge has kept none, the ledger will be there."""
+        system = tmp_path / "system"
+        system.mkdir()
+        own = tmp_path / "home/.local/state/claude-bridge/ledger.sqlite"
+        home = {"HOME": str(tmp_path / "home")}
+        assert find(config_of(""), home, str(system)) == str(system / "ledger.sqlite")
+        own.parent.mkdir(parents=True)
+        assert find(config_of(""), home, str(system)) == str(own)
+        assert find(config_of(""), {"HOME": str(tmp_path / "other")}, str(tmp_path / "none")).startswith(
+            str(tmp_path / "other")
+        )
+
     def test_nowhere(self, tmp_path: Path) -> None:
         """Where nothing is kept it is said why."""
         with pytest.raises(NoLedger, match="no accounts are kept"):

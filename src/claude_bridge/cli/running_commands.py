@@ -143,7 +143,9 @@ def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
         if options.words[:1] == ["budgets"]:
             config = load(options.config, environ, resolve_secrets=False)
             path = options.database or command.find(config, environ)
-            return command.run_budgets(order, config, path, datetime.now(UTC), sys.stdout, sys.stderr)
+            named = bool(options.database)
+            now = datetime.now(UTC)
+            return command.run_budgets(order, config, path, now, sys.stdout, sys.stderr, is_named=named)
         path = options.database or command.find(load(options.config, environ, resolve_secrets=False), environ)
         return command.run(order, path, datetime.now(UTC), sys.stdout, sys.stderr)
     except command.Misuse as error:

@@ -29,7 +29,7 @@ _OF_AGENT: Final = 3
 class Line:
     """What is spent of a budget by one spender.
 
-    :ivar who: key and session, or key, session and agent; nothing where there is but one spender.
+    :ivar who: key and session, or key, session and agent; nothing where there is but one spender, or none yet.
     :ivar ends: Unix seconds at which it starts again; None if it never does.
     """
 
@@ -39,16 +39,20 @@ class Line:
     ends: float | None
 
 
-def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection, now: float) -> list[Line]:
-    """Return what is spent; of the budgets for sessions and agents by those that have spent most."""
+def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection | None, now: float) -> list[Line]:
+    """Return what is spent; of the budgets for sessions and agents by those that have spent most.
+
+    ``connection``: None if nothing was recorded yet.
+    """
     periods = {limit.meter: period(limit.meter.per, now, limit.meter.zone) for limit in limits}
     starts = {round(span.start * 1000) for meter, span in periods.items() if meter.per != "session"}
-    answer = spent(connection.cursor(), Question(tuple(sorted(starts)), MAX_READ))
+    question = Question(tuple(sorted(starts)), MAX_READ)
+    answer = Answer({start: [] for start in starts}, {}) if connection is None else spent(connection.cursor(), question)
     found: list[Line] = []
     for limit in limits:
         span = periods[limit.meter]
         if limit.meter.per == "session":
-            found += _largest(limit, answer)
+            found += list(_largest(limit, answer)) or [Line(limit=limit, who=(), spent=0, ends=None)]
             continue
         rows = (
             Amounts(row.usd, row.tokens)
@@ -62,7 +66,7 @@ def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection, now: float
 def table(lines: Sequence[Line]) -> str:
     """Return a table for a person."""
     if not lines:
-        return "there is no [budget:*], or nothing was spent yet\n"
+        return "there is no [budget:*] in the configuration\n"
     cells = [_HEAD, *(_cells(each) for each in lines)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(_HEAD))]
     return "".join(f"{_line(line, widths)}\n" for line in cells)

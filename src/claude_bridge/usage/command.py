@@ -17,7 +17,7 @@ from claude_bridge.config.budgets import limits
 from claude_bridge.config.directories import LEDGER, SYSTEM_STATE, ledger_file, state_directory
 from claude_bridge.config.schema import Config
 from claude_bridge.services.accounting.store import figures, removal, sqlite
-from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
+from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 from claude_bridge.usage import budgets, tables
 from claude_bridge.usage.period import milliseconds, moment, oldest_hour, since
 
@@ -63,7 +63,7 @@ def find(config: Config, environ: Mapping[str, str], system: str = SYSTEM_STATE)
     if own is not None and (config.ledger.database or Path(own).exists()):
         return own
     of_system = Path(system, LEDGER)
-    if config.server.state_dir is None and _is_there(of_system):
+    if config.server.state_dir is None and (_is_there(of_system) or _will_be_there(of_system, own)):
         return str(of_system)
     if own is None:
         raise NoLedger("no accounts are kept: there is no state directory, and no [ledger] database")
@@ -82,17 +82,31 @@ def run(order: Order, path: str, now: datetime, out: TextIO, err: TextIO) -> int
     return _told(path, err, lambda: actions.get(first, _usage)(order, path, now, out))
 
 
-def run_budgets(order: Order, config: Config, path: str, now: datetime, out: TextIO, err: TextIO) -> int:
-    """Print how much of the configured budgets is spent; return the exit status. Raises `Misuse`."""
+def run_budgets(
+    order: Order, config: Config, path: str, now: datetime, out: TextIO, err: TextIO, *, is_named: bool = False
+) -> int:
+    """Print how much of the configured budgets is spent; return the exit status. Raises `Misuse`.
+
+    ``is_named``: whether the command line names the file; any other need not be there yet.
+    """
     if len(order.words) > 1:
         raise Misuse(f"{order.words[1]} is one word too many")
     if order.form not in {"text", "json"}:
         raise Misuse("budgets are printed as text, or with --json")
 
     def print_budgets() -> int:
+        if config.ledger.enabled is False and not is_named:
+            raise NoLedger("no accounts are kept ([ledger] enabled = no): only the running bridge knows what is spent")
         known = limits(config)
-        with closing(sqlite.open_to_read(path)) as connection:
-            found = budgets.spent_of(known, connection, now.timestamp())
+        try:
+            with closing(sqlite.open_to_read(path)) as connection:
+                found = budgets.spent_of(known, connection, now.timestamp())
+        except NothingRecorded:
+            if is_named:
+                raise
+            found = budgets.spent_of(known, None, now.timestamp())
+            if known:
+                err.write(f"no request was recorded yet; the accounts will be kept in {path}\n")
         out.write(tables.as_json({"budgets": budgets.plain(found)}) if order.form == "json" else budgets.table(found))
         return 0
 
@@ -253,6 +267,11 @@ def _since(text: str, now: datetime) -> datetime:
         return since(text, now)
     except ValueError as error:
         raise Misuse(str(error)) from None
+
+
+def _will_be_there(of_system: Path, own: str | None) -> bool:
+    """Return whether the system's bridge keeps files where no ledger is yet, and this user's bridge has kept none."""
+    return own is not None and not Path(own).parent.exists() and of_system.parent.is_dir()
 
 
 def _is_there(path: Path) -> bool:

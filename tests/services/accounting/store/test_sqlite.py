@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.services.accounting.store import sqlite
-from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
+from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
 from tests.services.accounting.store.books import entry, rows, write
 
@@ -158,7 +158,7 @@ class ReadingTests:
 
     def test_no_file(self, file: Path) -> None:
         """Without a file the error says what that means, and none is made."""
-        with pytest.raises(NoLedger, match=r"there is no ledger at .*: no request has been recorded yet"):
+        with pytest.raises(NothingRecorded, match=r"there is no ledger at .*: no request has been recorded yet"):
             open_to_read(str(file))
         assert not file.exists()
 
@@ -166,7 +166,7 @@ class ReadingTests:
         """An empty file is a ledger without a request."""
         file.parent.mkdir()
         file.touch()
-        with pytest.raises(NoLedger, match="is empty"):
+        with pytest.raises(NothingRecorded, match="is empty"):
             open_to_read(str(file))
 
     def test_other_file(self, file: Path) -> None:

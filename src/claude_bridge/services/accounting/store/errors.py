@@ -7,6 +7,10 @@ class NoLedger(Exception):
     """There is no file, or none that can be read; the text says so in a sentence."""
 
 
+class NothingRecorded(NoLedger):
+    """There is no file yet, or an empty one, as before the first request."""
+
+
 class NewerVersion(Exception):
     """The database was written by a newer version of the bridge, whose tables this one does not know."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
+from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 
 apilevel: Final = sqlite3.apilevel
 threadsafety: Final = sqlite3.threadsafety
@@ -92,7 +92,7 @@ def version() -> int:
 
 def _opened_to_read(path: str) -> sqlite3.Connection:
     if not Path(path).exists():
-        raise NoLedger(f"there is no ledger at {path}: no request has been recorded yet")
+        raise NothingRecorded(f"there is no ledger at {path}: no request has been recorded yet")
     with Path(path).open("rb"):  # tells better than SQLite why it cannot be read
         pass
     try:
@@ -125,7 +125,7 @@ def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.close()
     if found:
         raise NewerVersion(_newer(found))
-    raise NoLedger("the ledger is empty: no request has been recorded yet")
+    raise NothingRecorded("the ledger is empty: no request has been recorded yet")
 
 
 def _unreadable(path: str, error: sqlite3.Error) -> str:
