@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.cli import Surroundings, main
-from claude_bridge.client import running_bridge
+from claude_bridge.client import managed_prices, running_bridge
 from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.services.accounting.store.sqlite import connect
 from tests.cli.conftest import DOWN
@@ -96,6 +96,32 @@ class DoctorTests:
         assert main(["setup", "--config", down], at_home) == 0
         main(["doctor", "--config", down], at_home)
         assert "earlier configuration" not in capsys.readouterr().out
+
+    def test_outdated_prices(
+        self,
+        down: str,
+        at_home: Surroundings,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Prices that `setup --managed` wrote are told once the file has others; where there are none, nothing is."""
+        managed = tmp_path / "managed" / "managed-settings.d" / "50-claude-bridge.json"
+        monkeypatch.setattr(managed_prices, "managed_file", lambda: managed)
+        monkeypatch.chdir(tmp_path)
+        priced = f"{DOWN}[model:m]\nbackend = tower\n[price:m]\ninput = 1\noutput = {{}}\n"
+        Path(down).write_text(priced.format(2))
+        doctor = ["doctor", "--config", Path(down).name]
+        main(doctor, at_home)
+        assert str(managed) not in capsys.readouterr().out
+        assert main(["setup", "--managed", "--config", down], at_home) == 0
+        main(doctor, at_home)
+        assert "other prices" not in capsys.readouterr().out
+        Path(down).write_text(priced.format(3))
+        main(doctor, at_home)
+        shown = capsys.readouterr().out
+        assert f"{managed} has other prices than the configuration and its backends have now (for m): run " in shown
+        assert f"`sudo claude-bridge setup --managed --config {down}`" in shown
 
     def test_url(self, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
         """A backend that is in no file is examined alone."""

@@ -126,6 +126,14 @@ class FileTests:
         assert [*tmp_path.iterdir()] == []
         assert remove_prices(path) == Report(shown=f"nothing to undo: there is no {path}\n")
 
+    def test_closed(self, tmp_path: Path) -> None:
+        """A file that somebody has closed is opened to everybody again, though its content is right."""
+        path = managed_file(str(tmp_path / "claude-code"))
+        write_prices(prices(TEXT), path, "x.ini")
+        path.chmod(0o600)
+        assert ": written" in write_prices(prices(TEXT), path, "x.ini").shown
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
     def test_beside_others(self, tmp_path: Path) -> None:
         """Files of others stay, and so do their folders."""
         path = managed_file(str(tmp_path))

@@ -105,6 +105,20 @@ output = 0.0625
         assert "genai-prices" not in str(PriceReport(models=(known, unknown), library=True))
         assert "genai-prices" not in str(PriceReport(models=(known,)))
 
+    def test_settled(self) -> None:
+        """While a list has not arrived it may have other prices than all but the file."""
+        said: dict[str, PriceFrom] = {"file": "configuration", "guess": "genai-prices"}
+        models = [
+            PricedModel(shown=name, price=PRICE, price_from=said[name], backend=backend, name=name)
+            for backend in ("up", "down")
+            for name in said
+        ]
+        models.append(PricedModel(shown="x", price=PRICE, price_from="configuration", name="x"))
+        report = PriceReport(models=tuple(models), silent=("down",))
+        places = [(backend, name) for backend in ("up", "down") for name in (*said, "x", "none")]
+        settled = [place for place in places if report.settled_price_of(*place) == PRICE]
+        assert settled == [("up", "file"), ("up", "guess"), ("up", "x"), ("down", "file"), ("down", "x")]
+
     def test_tiers(self) -> None:
         """Each length of prompt has a line of its own, the shortest first, with everything that holds there."""
         tiers = (Tier(above=10**6, output=9 * 10**6), Tier(above=200_000, input=600_000))

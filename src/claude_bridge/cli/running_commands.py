@@ -82,8 +82,9 @@ def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:
         fix=options.fix,
     )
     bridge = _bridge(config, options.config, environ)
-    if wanted.local and bridge.url is not None:
-        bridge = evolve(bridge, outdated=_outdated(config, bridge.url, options.config, environ))
+    if wanted.local:
+        outdated = [] if bridge.url is None else _outdated(config, bridge.url, options.config, environ)
+        bridge = evolve(bridge, outdated=[*outdated, *_outdated_prices(config, bridge.file)])
     return command.run(config, wanted, environ, bridge, out=sys.stdout, err=sys.stderr)
 
 
@@ -93,6 +94,20 @@ def _outdated(config: Config, url: str, file: str | None, environ: Mapping[str, 
 
     found = outdated_settings.outdated_settings(config, url, known_limits(config, environ), environ, Path.cwd(), file)
     return [str(each) for each in found]
+
+
+def _outdated_prices(config: Config, file: str | None) -> list[str]:
+    """Return what is wrong with the prices that Claude Code was told of an earlier configuration."""
+    from claude_bridge.client import managed_prices, outdated_prices  # noqa: PLC0415 - one command needs these
+    from claude_bridge.doctor import price_report  # noqa: PLC0415
+
+    def now() -> managed_prices.ClientPrices:
+        report = price_report.price_report(config)
+        prices = managed_prices.client_prices(config, report.settled_price_of, report.pins(config.backends))
+        return evolve(prices, is_whole=not report.silent)
+
+    told = outdated_prices.outdated_prices(managed_prices.managed_file(), file, now)
+    return [told] if told else []
 
 
 def _check_url(options: argparse.Namespace) -> None:

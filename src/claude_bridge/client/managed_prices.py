@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ FOLDER: Final = "managed-settings.d"
 FILE: Final = "50-claude-bridge.json"
 
 PRICING: Final = "modelPricing"
-_ROWS: Final = "overrides"
+ROWS: Final = "overrides"
 
 UNDO: Final = "claude-bridge undo --managed"
 
@@ -50,16 +51,22 @@ class ClientPrices:
 
     :ivar rows: prices by the plain names under which it asks for models.
     :ivar notes: what it cannot be told, for the user.
+    :ivar is_whole: whether every backend's list of prices arrived; else there may be more prices.
     """
 
     rows: Mapping[str, Price]
     notes: tuple[str, ...]
+    is_whole: bool = True
+
+    @property
+    def overrides(self) -> Mapping[str, Mapping[str, float]]:
+        """The prices by the client's ids. A name that it has by itself is there as the bridge's id alone."""
+        return {spelled: _row(price) for name, price in self.rows.items() for spelled in _ids(name)}
 
     @property
     def content(self) -> str:
-        """The file. A name that the client has by itself is in it as the bridge's id alone."""
-        rows = {spelled: _row(price) for name, price in self.rows.items() for spelled in _ids(name)}
-        return json.dumps({PRICING: {_ROWS: rows}}, indent=2, ensure_ascii=False) + "\n"
+        """The file."""
+        return json.dumps({PRICING: {ROWS: self.overrides}}, indent=2, ensure_ascii=False) + "\n"
 
 
 def client_prices(config: Config, price_of: PriceOf, more: Iterable[str] = ()) -> ClientPrices:
@@ -115,7 +122,7 @@ def write_prices(prices: ClientPrices, path: Path, source: str) -> Report:
 def remove_prices(path: Path) -> Report:
     """Remove the file, with the folders that are empty then, and say so."""
     try:
-        if _ours(path) is None:
+        if read_prices(path) is None:
             return Report(shown=f"nothing to undo: there is no {path}\n")
         path.unlink()
     except SetupError as error:
@@ -130,7 +137,7 @@ def remove_prices(path: Path) -> Report:
 
 def _replace(path: Path, content: bytes) -> bool:
     """Write the file where it is not that already, and return whether it was not. Raises `OSError`, `SetupError`."""
-    if _ours(path) == content:
+    if read_prices(path) == content and stat.S_IMODE(path.stat().st_mode) == _EVERYBODY_READS:
         return False
     for folder in staged_file.make_folders(path.parent):
         folder.chmod(_EVERYBODY_ENTERS)
@@ -144,8 +151,11 @@ def _replace(path: Path, content: bytes) -> bool:
     return True
 
 
-def _ours(path: Path) -> bytes | None:
-    """Return the content of the file, None if there is none. Raises `SetupError` if somebody has put more into it."""
+def read_prices(path: Path) -> bytes | None:
+    """Return the content of the file, None if there is none.
+
+    Raises `OSError`, and `SetupError` if somebody has put more into it.
+    """
     content = staged_file.read(path)
     if content is None:
         return None

@@ -65,7 +65,7 @@ class Bridge:
     :ivar settings: the settings with which Claude Code uses it, as the text of a ``settings.json``.
     :ivar file: the configuration file; None if there is none.
     :ivar since: when a running bridge read it, in Unix seconds; None if none runs here.
-    :ivar outdated: what is wrong with Claude Code's settings files of an earlier configuration, with the cure.
+    :ivar outdated: what is wrong with Claude Code's settings of an earlier configuration, with the cure.
     """
 
     url: str | None = None

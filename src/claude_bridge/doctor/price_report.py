@@ -80,9 +80,20 @@ class PriceReport:
 
     def price_of(self, backend: str, name: str) -> Price | None:
         """Return the price of a backend's model by its own name; None if it is not known."""
+        model = self._model(backend, name)
+        return None if model is None else model.price
+
+    def settled_price_of(self, backend: str, name: str) -> Price | None:
+        """Return a price as `price_of` does; None where the backend's list, which did not arrive, may have another."""
+        model = self._model(backend, name)
+        if model is None or (backend in self.silent and model.price_from != "configuration"):
+            return None
+        return model.price
+
+    def _model(self, backend: str, name: str) -> PricedModel | None:
         for model in self.models:
             if model.backend in ("", backend) and model.name.casefold() == name.casefold():
-                return model.price
+                return model
         return None
 
     def _table(self) -> Iterator[str]:
