@@ -13,6 +13,7 @@ from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import staged_file
 from claude_bridge.client.new_key import NewKey, appended, make_key, new_key, section
 from claude_bridge.config.load import load
+from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.secret import hash_of
 
 ASKING = "[server]\ncredentials = keys\n"
@@ -104,6 +105,41 @@ class WrittenTests:
         file.write_text(f"{ASKING}[backend:b]\napi_key = credential:b\n[key:bob]\nsecret = ${{BOBS_KEY}}\n")
         assert "added" in made(file).told
 
+    def test_mistakes_that_were_there(self, file: Path) -> None:
+        """Mistakes elsewhere are no obstacle, but they are told, with what follows: no reload until they are mended."""
+        file.write_text(
+            f"{ASKING}[backend:b]\nurl = nonsense\n[budget:x]\nfor = key bob\namount = 5\nper = day\nsum = 1\n"
+        )
+        new = made(file)
+        assert file.read_text().endswith(f"\n[key:alice]\nhash = {hash_of(new.key)}\n")
+        consequence = "a running bridge refuses a reload until they are mended"
+        added, told = new.told.split(f"but {file} has mistakes that were there before; {consequence}:\n")
+        told, following = told.split("the key is shown this once")
+        assert added == f"added to {file}: [key:alice], with the hash of the key above\n"
+        assert [line.partition(": ")[0] for line in told.splitlines()] == [
+            "[backend:b] url", "[budget:x] sum", "[budget:x] for"
+        ]  # fmt: skip
+        assert "\nonce they are mended a running bridge knows it after: claude-bridge reload\n" in following
+        with pytest.raises(ConfigErrors) as caught:
+            load(str(file), {})
+        assert told == f"{caught.value}\n"  # what `check-config` says
+
+    def test_no_mistake(self, file: Path) -> None:
+        """Of a file that is valid nothing more is told."""
+        assert "mistakes" not in made(file).told
+
+    def test_what_only_the_bridge_has(self, file: Path) -> None:
+        """What is missing here and may be there for the bridge is told apart: it need not be a mistake."""
+        file.write_text(f"{ASKING}[backend:b]\napi_key = ${{BOXES_KEY}}\n")
+        told = made(file).told
+        assert "mistakes" not in told
+        assert (
+            "not there for this command; if it is not there for the bridge either, it refuses a reload:\n"
+            "[backend:b] api_key: the environment variable BOXES_KEY is not set; ${BOXES_KEY:-default} would give a "
+            "default\n"
+        ) in told
+        assert "not there" not in new_key("bob", str(file), {"BOXES_KEY": "sk-1234567890"}).told
+
     def test_policy_in_a_variable(self, file: Path) -> None:
         """A file that asks for keys by a variable asks for them."""
         file.write_text("[server]\ncredentials = ${POLICY}\n")
@@ -162,11 +198,13 @@ class RefusedTests:
         file.write_text(text)
         assert "Let it say `credentials = keys` in [server]" in refused(file)
 
-    def test_mistakes(self, file: Path) -> None:
-        """A file with other mistakes stays as it is, and they are told."""
-        file.write_text(f"{ASKING}[backend:b]\nurl = nonsense\n")
+    @pytest.mark.parametrize("text", ['{"Providers": [], "Router": {}}', "model_list:\n  - model_name: a\n"])
+    def test_of_another_program(self, file: Path, text: str) -> None:
+        """A file in which no section would be read stays as it is, and what it is is told."""
+        file.write_text(text)
         why = refused(file)
-        assert why.startswith(f"nothing was written: {file} would not be valid\n[backend:b] url: ")
+        assert why.startswith(f"nothing was written: {file} ")
+        assert "Claude Code Router" in why or "LiteLLM" in why
 
     def test_no_text(self, file: Path) -> None:
         """So does one that is no text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from claude_bridge.client import staged_file
 from claude_bridge.config.directories import config_files
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.load import parse, read_file
-from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.config.problems import ConfigErrors, Problem
 from claude_bridge.config.secret import hash_of
 from claude_bridge.config.sections import KINDS
 
@@ -53,7 +53,7 @@ def section(name: str, key: str) -> str:
 def new_key(name: str, file: str | None, environ: Mapping[str, str], *, only_print: bool = False) -> NewKey:
     """Make a key for the client ``name`` and add its section to the configuration, unless ``only_print``.
 
-    Raises `ExpectedFailure`, and `ConfigErrors` if the file has mistakes; then nothing was written.
+    Mistakes that the file has elsewhere are told. Raises `ExpectedFailure`; then nothing was written.
 
     :param file: the configuration's path; None for the usual places.
     """
@@ -74,9 +74,13 @@ def new_key(name: str, file: str | None, environ: Mapping[str, str], *, only_pri
         asked = "" if _asks_for_keys(text) else f"and, so that clients are asked for their keys:\n{_ASKED}\n"
         return NewKey(key=key, told=f"add to the configuration:\n{made}{asked}{_next(name)}")
     assert path is not None  # noqa: S101 - for the type checker
-    _check(appended(text, made), path, environ)
-    _replace(path, content, appended(text, made).encode())
-    return NewKey(key=key, told=f"added to {path}: [key:{name}], with the hash of the key above\n{_next(name)}")
+    changed = appended(text, made)
+    mistakes = _mistakes(changed, path, environ)
+    _refuse_without_effect(name, changed, path, mistakes)
+    _replace(path, content, changed.encode())
+    out_of_reach = [each for each in _mistakes(changed, path, environ, resolve_secrets=True) if each not in mistakes]
+    added = f"added to {path}: [key:{name}], with the hash of the key above\n"
+    return NewKey(key=key, told=f"{added}{_wrong(path, mistakes, out_of_reach)}{_next(name, is_valid=not mistakes)}")
 
 
 def appended(text: str, added: str) -> str:
@@ -87,12 +91,27 @@ def appended(text: str, added: str) -> str:
     return body + gap + added.replace("\n", end)
 
 
-def _next(name: str) -> str:
+def _next(name: str, *, is_valid: bool = True) -> str:
+    once = "" if is_valid else "once they are mended "
     return (
         f"the key is shown this once: give it to {name}, as ANTHROPIC_AUTH_TOKEN\n"
-        "a running bridge knows it after: claude-bridge reload\n"
+        f"{once}a running bridge knows it after: claude-bridge reload\n"
         f"to revoke it, remove [key:{name}] and reload\n"
     )
+
+
+def _wrong(path: Path, mistakes: Sequence[Problem], out_of_reach: Sequence[Problem]) -> str:
+    """Return what is wrong in the file beside the new key, in lines."""
+    lines: list[object] = []
+    if mistakes:
+        told = (
+            f"but {path} has mistakes that were there before; a running bridge refuses a reload until they are mended:"
+        )
+        lines += [told, *mistakes]
+    if out_of_reach:
+        told = "not there for this command; if it is not there for the bridge either, it refuses a reload:"
+        lines += [told, *out_of_reach]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _find(file: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -132,17 +151,27 @@ def _asks_for_keys(text: str) -> bool:
     return read_ini(text).sections.get("server", {}).get("credentials") == ("keys",)
 
 
-def _check(text: str, path: Path, environ: Mapping[str, str]) -> None:
-    """Raise unless a configuration is valid; files and variables with secrets may be out of this person's reach."""
+def _mistakes(
+    text: str, path: Path, environ: Mapping[str, str], *, resolve_secrets: bool = False
+) -> tuple[Problem, ...]:
+    """Return what is wrong with a configuration; files and variables with secrets may be out of this person's reach."""
     try:
-        parse(text, environ, read_file, path=str(path), resolve_secrets=False)
+        parse(text, environ, read_file, path=str(path), resolve_secrets=resolve_secrets)
     except ConfigErrors as errors:
-        if not any((each.section, each.key) == ("server", "credentials") for each in errors.problems):
-            raise ExpectedFailure(f"nothing was written: {path} would not be valid\n{errors}") from None
+        return errors.problems
+    return ()
+
+
+def _refuse_without_effect(name: str, text: str, path: Path, mistakes: Sequence[Problem]) -> None:
+    """Raise if the key would have no effect in a configuration, whatever else is wrong with that."""
+    own = f"key:{name}"
+    if own not in read_ini(text).sections or any(each.section == own for each in mistakes):
+        raise ExpectedFailure(f"nothing was written: {path} would not be valid\n{ConfigErrors(tuple(mistakes))}")
+    if any((each.section, each.key) == ("server", "credentials") for each in mistakes):
         raise ExpectedFailure(
             f"nothing was written: {path} asks nobody for a key. Let it say `credentials = keys` in [server], so that "
             "every client needs one, and run this again; --print shows the section without writing it"
-        ) from None
+        )
 
 
 def _replace(path: Path, old: bytes, new: bytes) -> None:
