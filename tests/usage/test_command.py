@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,17 @@ class ChangeTests:
         daemon = connect(str(file))
         assert told(file, "compact")[1].startswith(f"{file}: 0.")
         write(daemon, [entry()])
+        daemon.close()
+
+    def test_compact_young(self, tmp_path: Path) -> None:
+        """Of a ledger that is in the file beside it for the most part, it does not say that it grew."""
+        path = tmp_path / "ledger.sqlite"
+        daemon = connect(str(path))
+        for number in range(100):
+            write(daemon, [entry(session=f"s-{number}-{each}") for each in range(9)])
+        assert Path(f"{path}-wal").stat().st_size > path.stat().st_size
+        sizes = re.findall(r"([0-9.]+) MB", told(path, "compact")[1])
+        assert float(sizes[0]) > float(sizes[1]) > 0
         daemon.close()
 
     @pytest.mark.parametrize("more", [{}, {"session": "a", "key": "b"}])

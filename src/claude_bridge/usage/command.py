@@ -6,7 +6,7 @@ import csv
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -220,10 +220,10 @@ def _json_line(row: dict[str, Any]) -> str:
 def _compact(order: Order, path: str, _now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"{order.words[1]} is one word too many")
-    before = Path(path).stat().st_size if _is_there(Path(path)) else 0
+    before = _size(path)
     with closing(_opened_to_write(path)) as connection:
         done = removal.compact(connection)
-    out.write(f"{path}: {before / 1e6:,.1f} MB, now {Path(path).stat().st_size / 1e6:,.1f} MB\n")
+    out.write(f"{path}: {before / 1e6:,.1f} MB, now {_size(path) / 1e6:,.1f} MB\n")
     if not done:
         out.write("another program reads the file: the rest is done when it has ended and the bridge writes\n")
     return 0 if done else 1
@@ -272,6 +272,15 @@ def _since(text: str, now: datetime) -> datetime:
 def _will_be_there(of_system: Path, own: str | None) -> bool:
     """Return whether the system's bridge keeps files where no ledger is yet, and this user's bridge has kept none."""
     return own is not None and not Path(own).parent.exists() and of_system.parent.is_dir()
+
+
+def _size(path: str) -> int:
+    """Return the bytes of a ledger, with what is still in the file beside it."""
+    size = 0
+    for each in (path, f"{path}-wal"):
+        with suppress(OSError):
+            size += Path(each).stat().st_size
+    return size
 
 
 def _is_there(path: Path) -> bool:
