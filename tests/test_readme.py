@@ -81,7 +81,8 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "claude-bridge key new alice": "docs/keys.md: claude-bridge key new",
     "claude-bridge statusline": "src/claude_bridge/cli/client_commands.py: statusline",
     "sudo claude-bridge setup --managed": "src/claude_bridge/cli/options.py: --managed",
-    "sudo claude-bridge undo --managed": "src/claude_bridge/cli/options.py: --managed",
+    'sudo "$(command -v claude-bridge)" setup --managed --config FILE': "src/claude_bridge/cli/options.py: --managed",
+    'sudo "$(command -v claude-bridge)" undo --managed': "src/claude_bridge/cli/options.py: --managed",
 }
 """Commands that another test, or a step of .ci/run, runs or looks at: its file and name, or a part of the step."""
 

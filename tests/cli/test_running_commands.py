@@ -121,7 +121,7 @@ class DoctorTests:
         main(doctor, at_home)
         shown = capsys.readouterr().out
         assert f"{managed} has other prices than the configuration and its backends have now (for m): run " in shown
-        assert f"`sudo claude-bridge setup --managed --config {down}`" in shown
+        assert f"`{managed_prices.AS_ROOT} setup --managed --config {down}`" in shown
 
     def test_url(self, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
         """A backend that is in no file is examined alone."""

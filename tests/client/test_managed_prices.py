@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.client import staged_file
-from claude_bridge.client.managed_prices import ClientPrices, client_prices, managed_file, remove_prices, write_prices
+from claude_bridge.client.managed_prices import (
+    AS_ROOT,
+    ClientPrices,
+    client_prices,
+    managed_file,
+    remove_prices,
+    write_prices,
+)
 from claude_bridge.client.setup_command import Report
 from claude_bridge.config.model_prices import ConfiguredPrices
 from tests.config.files import config_of
@@ -158,7 +165,7 @@ class FileTests:
         path = managed_file(str(tmp_path))
         with closed(tmp_path):
             told = write_prices(prices(TEXT), path, "x.ini").error or ""
-        assert told.startswith(f"{path}: read-only; this needs root: sudo claude-bridge setup --managed --config FILE")
+        assert told.startswith(f"{path}: read-only; this needs root: {AS_ROOT} setup --managed --config FILE")
         assert "`claude-bridge setup --managed --print` prints" in told
 
     def test_no_price(self, tmp_path: Path) -> None:

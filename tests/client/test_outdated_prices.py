@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from claude_bridge.client.managed_prices import ClientPrices, managed_file, write_prices
+from claude_bridge.client.managed_prices import AS_ROOT, ClientPrices, managed_file, write_prices
 from claude_bridge.client.outdated_prices import outdated_prices
 from tests.client.test_managed_prices import TEXT, prices
 
 INI = "/srv/my bridge.ini"
-AGAIN = "`sudo claude-bridge setup --managed --config '/srv/my bridge.ini'`"
+AGAIN = """`sudo "$(command -v claude-bridge)" setup --managed --config '/srv/my bridge.ini'`"""
 GLM, BIG = "input = 0.30\n", "[price:big]\ninput = 2\noutput = 0.0625\n"
 
 
@@ -76,7 +76,7 @@ class ComparedTests:
         """Where no price is left `setup --managed` would write nothing, so the file has to go."""
         none = prices("[backend:b]\nurl = http://b/v1\n[model:glm]\n")
         assert told(path, none) == (
-            f"{path} has prices, and none is known of any model now: `sudo claude-bridge undo --managed` removes it"
+            f"{path} has prices, and none is known of any model now: `{AS_ROOT} undo --managed` removes it"
         )
         assert told(path, evolve(none, is_whole=False)) == ""
 

@@ -37,6 +37,9 @@ ROWS: Final = "overrides"
 
 UNDO: Final = "claude-bridge undo --managed"
 
+AS_ROOT: Final = 'sudo "$(command -v claude-bridge)"'
+"""How a shell runs the command as root: sudo has a PATH of its own, in which no virtual environment is."""
+
 _EVERYBODY_READS: Final = 0o644
 _EVERYBODY_ENTERS: Final = 0o755
 _SHOWN: Final = 8
@@ -109,7 +112,7 @@ def write_prices(prices: ClientPrices, path: Path, source: str) -> Report:
         return Report(error=str(error))
     except OSError as error:
         return Report(
-            error=f"{path}: {error.strerror}; this needs root: sudo claude-bridge setup --managed --config FILE, or "
+            error=f"{path}: {error.strerror}; this needs root: {AS_ROOT} setup --managed --config FILE, or "
             "write there what `claude-bridge setup --managed --print` prints; nothing was changed"
         )
     lines = [
@@ -128,7 +131,7 @@ def remove_prices(path: Path) -> Report:
     except SetupError as error:
         return Report(error=str(error))
     except OSError as error:
-        return Report(error=f"{path}: {error.strerror}; this needs root: sudo {UNDO}; nothing was changed")
+        return Report(error=f"{path}: {error.strerror}; this needs root: {AS_ROOT} undo --managed; nothing was changed")
     for folder in (path.parent, path.parent.parent):
         with contextlib.suppress(OSError):  # others have files there
             folder.rmdir()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from claude_bridge.client.managed_prices import PRICING, ROWS, UNDO, ClientPrices, read_prices
+from claude_bridge.client.managed_prices import AS_ROOT, PRICING, ROWS, ClientPrices, read_prices
 from claude_bridge.client.settings_draft import SetupError
 from claude_bridge.core.model_names import plain_name
 from claude_bridge.core.nearest_names import name_list
@@ -42,7 +42,7 @@ def outdated_prices(path: Path, file: str | None, now: Callable[[], ClientPrices
         return ""
     prices = now()
     if not prices.rows and prices.is_whole:
-        return f"{path} has prices, and none is known of any model now: `sudo {UNDO}` removes it"
+        return f"{path} has prices, and none is known of any model now: `{AS_ROOT} undo --managed` removes it"
     names = list(dict.fromkeys(_differing(_rows(content), prices)))
     if not names:
         return ""
@@ -56,8 +56,7 @@ def _again(file: str | None) -> str:
     """Return what to do; what the environment alone configures does not go through sudo."""
     if file is None:
         return "run `claude-bridge setup --managed --print`, as root write there what it prints"
-    words = ["sudo", "claude-bridge", "setup", "--managed", "--config", str(Path(file).absolute())]
-    return f"run `{shlex.join(words)}`"
+    return f"run `{AS_ROOT} setup --managed --config {shlex.quote(str(Path(file).absolute()))}`"
 
 
 def _rows(content: bytes) -> Mapping[str, Any]:
