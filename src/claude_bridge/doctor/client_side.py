@@ -1,4 +1,4 @@
-"""Checks 7 and 20: what Claude Code is told on this machine, by which file or variable."""
+"""Checks 6 and 20: what Claude Code is told on this machine, by which file or variable."""
 
 from __future__ import annotations
 
