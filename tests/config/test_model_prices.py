@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.model_prices import ConfiguredPrices
+from claude_bridge.config.model_prices import ConfiguredPrices, known_names
 from claude_bridge.core.prices import Price, Tier
 from tests.config.files import config_of, mistakes
 
@@ -48,6 +48,14 @@ class FindTests:
         prices = "[model:home/qwen]\nbackend = chutes\nname = other\n[price:home/qwen]\ninput = 1\noutput = 2"
         assert found(prices, "chutes", "other") == 10**6
         assert found(prices, "home", "qwen") is None
+
+    def test_alias_like_a_model_of_a_backend(self) -> None:
+        """A route that names an alias has no other model in mind: what that might be called is no known name."""
+        models = (
+            "[model:home/other]\nbackend = chutes\nname = mine\n[route:r]\nmodels = home/other, home/second\nmatch = x"
+        )
+        names = [*known_names(config_of(MODELS + models))]
+        assert ("mine" in names, "second" in names, "other" in names) == (True, True, False)
 
     def test_whole_price(self) -> None:
         """Every key of the section counts."""

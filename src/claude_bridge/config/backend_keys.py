@@ -45,9 +45,10 @@ class BackendKey:
     rpm: int | None = None
     tpm: int | None = None
 
-    def same_key(self, other: BackendKey) -> bool:
-        """Return whether both send the same key, whatever their options."""
-        return (self.secret, self.command) == (other.secret, other.command)
+    @property
+    def sent(self) -> tuple[Secret | None, tuple[str, ...]]:
+        """Return what decides which key is sent: it is equal for entries that differ only in their options."""
+        return self.secret, self.command
 
 
 def read_backend_key(text: str, secrets: SecretSource) -> BackendKey:

@@ -37,7 +37,8 @@ def known_names(config: Config) -> Iterator[str]:
     yield from config.models
     yield from (model.name for model in config.models.values())
     for route in config.routes.values():
-        yield from (pinned[1] for name in route.models if (pinned := pin(name, config.backends)) is not None)
+        pins = (pin(name, config.backends) for name in route.models if name not in config.models)
+        yield from (pinned[1] for pinned in pins if pinned is not None)
 
 
 def by_precedence(config: Config) -> list[str]:

@@ -155,8 +155,9 @@ class Rules:
     def _pools(self) -> Iterator[Problem]:
         for backend in self.config.backends.values():
             section, keys = f"backend:{backend.name}", backend.api_key
+            seen: dict[object, int] = {}
             for number, key in enumerate(keys, start=1):
-                twin = next(at for at, each in enumerate(keys, start=1) if each.same_key(key))
+                twin = seen.setdefault(key.sent, number)
                 if twin != number:
                     yield Problem(section, "api_key", f"entry {number} is the same key as entry {twin}")
             if (

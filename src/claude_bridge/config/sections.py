@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import Attribute, fields, frozen, resolve_types
@@ -32,7 +33,7 @@ class Kind:
     example: str = "NAME"
     check_name: Callable[[str], None] = lambda _name: None
 
-    @property
+    @cached_property
     def keys(self) -> tuple[Attribute[Any], ...]:
         """The keys of the section, with their types resolved."""
         own = (item for item in fields(resolve_types(self.schema)) if item.name != self.name_field)

@@ -231,6 +231,7 @@ class ImportedConfiguration:
     budgets: list[ImportedBudget] = field(factory=list)
     web_search: ImportedWebSearch | None = None
     findings: list[Finding] = field(factory=list)
+    _known: set[Finding] = field(factory=set, init=False, repr=False, eq=False)
 
     def lose(self, path: str, meaning: str) -> None:
         """Report something that is not carried over."""
@@ -241,5 +242,6 @@ class ImportedConfiguration:
         self._find(Finding(path, meaning, lost=False))
 
     def _find(self, finding: Finding) -> None:
-        if finding not in self.findings:
+        if finding not in self._known:
+            self._known.add(finding)
             self.findings.append(finding)

@@ -66,9 +66,12 @@ def ini_text(draft: ImportedConfiguration, *, with_secrets: bool) -> Written:
 def _sections(draft: ImportedConfiguration) -> Iterator[Section]:
     """Yield the sections in the order of the file: each backend is followed by its models."""
     yield draft.server
+    models: dict[str, list[ImportedModel]] = {}
+    for model in draft.models:
+        models.setdefault(model.backend, []).append(model)
     for backend in draft.backends:
         yield backend
-        yield from (model for model in draft.models if model.backend == backend.name)
+        yield from models.get(backend.name, ())
     yield from draft.routes
     yield from draft.prices
     yield from draft.keys

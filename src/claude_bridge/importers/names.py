@@ -58,6 +58,7 @@ class UniqueNames:
     """Gives each name once; a second one of the same spelling, but for case, gets a number."""
 
     _given: set[str] = field(factory=set)
+    _last: dict[str, int] = field(factory=dict)  # the number that was given last, by what stands in front of it
 
     def take(self, wanted: str) -> str:
         """Return ``wanted``, or if it has been given already, ``wanted-2`` and so on."""
@@ -68,9 +69,9 @@ class UniqueNames:
         return self._take(wanted, "_")
 
     def _take(self, wanted: str, between: str) -> str:
-        name, number = wanted, 1
+        name, front = wanted, f"{wanted}{between}".casefold()
         while name.casefold() in self._given:
-            number += 1
+            number = self._last[front] = self._last.get(front, 1) + 1
             name = f"{wanted}{between}{number}"
         self._given.add(name.casefold())
         return name

@@ -59,10 +59,9 @@ def _found(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
 
 def by_meaning(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield lines that say each meaning once, with all the places that it is about."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for each in findings:
-        paths = found.setdefault(each.meaning, [])
-        paths += [each.path] if each.path not in paths else []
+        found.setdefault(each.meaning, {})[each.path] = None
     yield from (f"  {', '.join(paths)}: {meaning}" for meaning, paths in found.items())
 
 

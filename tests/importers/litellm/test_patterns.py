@@ -7,11 +7,11 @@ import pytest
 from claude_bridge.core.routing import matches
 from claude_bridge.importers.litellm.deployment import Deployment, Place
 from claude_bridge.importers.litellm.patterns import (
+    Patterns,
     as_match,
     backend_named,
     exactly,
     most_specific_first,
-    served_by,
 )
 from claude_bridge.importers.text import plain
 
@@ -61,9 +61,15 @@ class ServedTests:
             "llm::*::*": [deployment("llm::*::*", "x-*-y-*")],
             "fixed-*": [deployment("fixed-*", "one")],
         }
-        found = [*served_by(name, patterns)]
+        found = [*Patterns(patterns).serving(name)]
         assert [each.model for each in found] == models
         assert all(each.group == name for each in found)
+
+    def test_first_of_several(self) -> None:
+        """Of the patterns that fit the most specific serves a name, wherever its star stands."""
+        patterns = {each: [deployment(each, each.strip("*"))] for each in ("*", "g*", "*pt5", "gp*")}
+        served = [[each.model for each in Patterns(patterns).serving(name)] for name in ("gpt5", "my-gpt5", "x", "g5")]
+        assert served == [["pt5"], ["pt5"], [""], ["g"]]
 
 
 class BackendTests:

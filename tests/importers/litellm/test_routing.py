@@ -86,6 +86,14 @@ class RouteTests:
         routes = draft_of(f"{text}router_settings: {{max_fallbacks: 2, fallbacks: [{chain}]}}\n").routes
         assert routes[0].models == ("a", "b", "c")
 
+    def test_long_chain(self) -> None:
+        """Names may stand in for one another through more names than calls of Python fit into each other."""
+        names = ["a", *(f"'#{number}'" for number in range(999)), "b"]
+        chain = ", ".join(f"{{{one}: [{two}]}}" for one, two in itertools.pairwise(names))
+        text = "model_list:\n" + entry("a", "groq/a") + entry("b", "groq/b")
+        routes = draft_of(f"{text}router_settings: {{max_fallbacks: 1000, fallbacks: [{chain}]}}\n").routes
+        assert [each.models for each in routes] == [("a", "b")]
+
     def test_ring(self) -> None:
         """Names that stand in for each other are asked once each."""
         text = "model_list:\n" + entry("a", "groq/a") + entry("b", "groq/b")

@@ -28,7 +28,8 @@ class BackendSections:
     _notes: Notes
     strategy: str
     _models_at: dict[tuple[Place, tuple[KeyOfBackend, ...]], set[str]] = Factory(dict)
-    _made: dict[tuple[Place, tuple[KeyOfBackend, ...], str], str] = Factory(dict)
+    _made: dict[tuple[Place, tuple[KeyOfBackend, ...]], dict[str | None, str]] = Factory(dict)  # wanted -> given name
+    _sections: dict[str, ImportedBackend] = Factory(dict)
     _names: UniqueNames = Factory(UniqueNames)
 
     def expect(self, slots: Iterable[Slot]) -> None:
@@ -46,15 +47,18 @@ class BackendSections:
         :param wanted: the name that it must have for a pattern's names to lead to it, None for any.
         """
         keys = self._keys(slot)
-        if wanted is None:
-            for (place, used, _), name in self._made.items():
-                if (place, used) == (slot.place, keys):
-                    return name
-        identity = (slot.place, keys, wanted or "")
-        if identity not in self._made:
-            self._made[identity] = name = self._names.take(wanted or _unreserved(slot.place.hint))
-            self._draft.backends.append(self._section(name, slot, keys))
-        return self._made[identity]
+        names = self._made.setdefault((slot.place, keys), {})
+        if names and wanted is None:
+            return next(iter(names.values()))
+        if wanted not in names:
+            names[wanted] = name = self._names.take(wanted or _unreserved(slot.place.hint))
+            self._sections[name] = self._section(name, slot, keys)
+            self._draft.backends.append(self._sections[name])
+        return names[wanted]
+
+    def section(self, name: str) -> ImportedBackend:
+        """Return the backend of a name that `name_of` returned."""
+        return self._sections[name]
 
     def _keys(self, slot: Slot) -> tuple[KeyOfBackend, ...]:
         """Return the keys of a slot, without limits if these would hold for other models too."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.model_names import TIERS
@@ -32,15 +32,31 @@ def most_specific_first(patterns: Iterable[str]) -> list[str]:
     return sorted(patterns, key=lambda pattern: (-len(re.escape(pattern)), -pattern.count("*")))
 
 
-def served_by(name: str, patterns: Mapping[str, list[Deployment]]) -> Iterator[Deployment]:
-    """Yield what a pattern makes of a name: the entries of the first that fits, with the model that it finds."""
-    for pattern in most_specific_first(patterns):
-        match = re.match(re.escape(pattern).replace(r"\*", "(.*)"), name)
-        if match is None:
-            continue
-        for each in patterns[pattern]:
-            yield evolve(each, group=name, model=_filled(each.model, match))
-        return
+@frozen
+class Patterns:
+    """The entries of patterns, for names that only rules have."""
+
+    _entries: Mapping[str, Sequence[Deployment]]
+    _by_beginning: Mapping[str, Sequence[tuple[int, str]]] = field(init=False)
+
+    @_by_beginning.default
+    def _sort(self) -> Mapping[str, Sequence[tuple[int, str]]]:
+        """Return the patterns with their ranks, by what is in front of the first ``*``: names that fit begin so."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for rank, pattern in enumerate(most_specific_first(self._entries)):
+            found.setdefault(pattern.partition("*")[0], []).append((rank, pattern))
+        return found
+
+    def serving(self, name: str) -> Iterator[Deployment]:
+        """Yield the entries of the first pattern that fits a name, with the model that it finds."""
+        beginnings = (name[:end] for end in range(len(name) + 1))
+        for _, pattern in sorted(each for one in beginnings for each in self._by_beginning.get(one, ())):
+            match = re.match(re.escape(pattern).replace(r"\*", "(.*)"), name)
+            if match is not None:
+                yield from (
+                    evolve(each, group=name, model=_filled(each.model, match)) for each in self._entries[pattern]
+                )
+                return
 
 
 def _filled(model: str, match: re.Match[str]) -> str:

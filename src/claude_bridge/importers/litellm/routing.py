@@ -23,11 +23,11 @@ from claude_bridge.importers.litellm.backend_sections import BackendSections
 from claude_bridge.importers.litellm.deployment import Deployment
 from claude_bridge.importers.litellm.notes import Notes
 from claude_bridge.importers.litellm.patterns import (
+    Patterns,
     as_match,
     backend_named,
     exactly,
     most_specific_first,
-    served_by,
 )
 from claude_bridge.importers.litellm.slots import Slot, slots_of
 from claude_bridge.importers.names import UniqueNames, model_alias, plain_name
@@ -79,12 +79,14 @@ class Assembly:
     _patterns: dict[str, list[Deployment]] = Factory(dict)
     _groups: dict[str, list[Deployment]] = Factory(dict)
     _slots: dict[str, Sequence[Slot]] = Factory(dict)
+    _models: dict[str, ImportedModel] = Factory(dict)
     _backends: BackendSections = field(init=False)
     _aliases: UniqueNames = Factory(UniqueNames)
     _route_names: UniqueNames = Factory(UniqueNames)
     _members: dict[str, list[str]] = field(factory=dict)
     _by_identifier: dict[str, str] = Factory(dict)
     _priced: dict[tuple[str, str], ImportedPrice] = Factory(dict)
+    _has_default: bool = False
 
     @_backends.default
     def _no_backends(self) -> BackendSections:
@@ -109,19 +111,19 @@ class Assembly:
         """Add the entries that would serve names that only rules have."""
         wanted = [name for name, targets in self.rules.fallbacks.items() for name in (name, *targets)]
         wanted += [name for name, targets in self.rules.larger.items() for name in (name, *targets)]
+        patterns = Patterns(self._patterns)
+        identifiers = {each.identifier for found in self._groups.values() for each in found}
         for name in dict.fromkeys((*wanted, *self.rules.aliases.values())):
-            if name in self._groups or name in self.dropped or "*" in name or name in self._identifiers():
+            if name in self._groups or name in self.dropped or "*" in name or name in identifiers:
                 continue
-            if found := list(served_by(name, self._patterns)):
+            if found := list(patterns.serving(name)):
                 self._groups[name] = found
+                identifiers.update(each.identifier for each in found)
         for alias, name in self.rules.aliases.items():
             if name in self._groups:
                 self._groups[alias] = [evolve(each, group=alias) for each in self._groups[name]]
             else:
                 self.notes.lose(self._at("aliases", alias), f"for {name}, which is no model that was carried over")
-
-    def _identifiers(self) -> set[str]:
-        return {each.identifier for found in self._groups.values() for each in found}
 
     def _at(self, rule: str, name: str) -> str:
         return f"{self.paths.get(rule, rule)}.{name}"
@@ -197,17 +199,16 @@ class Assembly:
         for each in slot.deployments:
             if each.identifier:
                 self._by_identifier.setdefault(each.identifier, alias)
-        self.draft.models.append(
-            ImportedModel(
-                name=alias,
-                came_from=slot.first.path,
-                backend=backend,
-                model=slot.model,
-                context_window=facts.context_window,
-                max_output_tokens=facts.max_output_tokens,
-                traits=dict(facts.traits),
-            )
+        self._models[alias] = ImportedModel(
+            name=alias,
+            came_from=slot.first.path,
+            backend=backend,
+            model=slot.model,
+            context_window=facts.context_window,
+            max_output_tokens=facts.max_output_tokens,
+            traits=dict(facts.traits),
         )
+        self.draft.models.append(self._models[alias])
         if facts.price is not None:
             self._price(alias, backend, slot, facts.price)
         if facts.budget is not None:
@@ -245,23 +246,22 @@ class Assembly:
 
     def _distinct(self, aliases: Iterable[str]) -> list[str]:
         """Return models without those that are another one under another name."""
-        models = {each.name: (each.backend, each.model) for each in self.draft.models}
         found: dict[tuple[str, Value], str] = {}
         for alias in aliases:
-            found.setdefault(models[alias], alias)
+            found.setdefault((self._models[alias].backend, self._models[alias].model), alias)
         return [*found.values()]
 
     def _stand_ins(self, name: str) -> list[str]:
         """Return the names that are asked when a name fails, in LiteLLM's order: each is followed by its own."""
-        found: list[str] = []
-
-        def visit(asked: str) -> None:
-            for other in self._fallbacks_of(asked):
-                if other != name and other not in found and len(found) < self.rules.most_fallbacks:
-                    found.append(other)
-                    visit(other)
-
-        visit(name)
+        found: dict[str, None] = {}
+        open_lists = [iter(self._fallbacks_of(name))]
+        while open_lists and len(found) < self.rules.most_fallbacks:
+            other = next(open_lists[-1], None)
+            if other is None:
+                open_lists.pop()
+            elif other != name and other not in found:
+                found[other] = None
+                open_lists.append(iter(self._fallbacks_of(other)))
         larger = self.rules.larger.get(name, self.rules.larger.get(EVERY, ()))
         return [*found, *(each for each in larger if each not in found and each != name)]
 
@@ -281,6 +281,7 @@ class Assembly:
 
     def _route(self, name: str, match: str, models: Sequence[str]) -> None:
         is_default = match == EVERY
+        self._has_default |= is_default
         self.draft.routes.append(
             ImportedRoute(
                 name=DEFAULT if is_default else self._route_names.take(plain_name(name, "route")),
@@ -293,9 +294,8 @@ class Assembly:
 
     def _wait(self, models: Sequence[str]) -> float | None:
         """Return how long a request may look for an answer: as long as all but the last model may be silent."""
-        backends = {each.name: each for each in self.draft.backends}
-        asked = {each.name: backends[each.backend] for each in self.draft.models}
-        silent = sum(asked[each].first_byte_timeout or 0 for each in models[:-1])
+        asked = (self._backends.section(self._models[each].backend) for each in models[:-1])
+        silent = sum(each.first_byte_timeout or 0 for each in asked)
         return min(_A_DAY, silent + _USUAL_WAIT) if silent else None
 
     def _attempts(self, models: int) -> int | None:
@@ -336,7 +336,7 @@ class Assembly:
         """
         general = self.rules.fallbacks.get(EVERY, ())[:1]
         taken = any(backend_named(pattern, slot.model) == DEFAULT_BACKEND for pattern, slot, _ in passing)
-        if taken or any(route.name == DEFAULT for route in self.draft.routes):
+        if taken or self._has_default:
             return
         models = self._distinct(
             each for first in general for name in (first, *self._stand_ins(first)) for each in self._named(name)
@@ -363,8 +363,7 @@ class Assembly:
         path, is_only = f"{slot.first.path}.model_name", len(self.draft.backends) == 1
         wanted = backend_named(pattern, slot.model)
         if backend == wanted or (wanted == DEFAULT_BACKEND and is_only):
-            has_default = any(each.name == DEFAULT for each in self.draft.routes)
-            if wanted == DEFAULT_BACKEND and has_default:
+            if wanted == DEFAULT_BACKEND and self._has_default:
                 self.notes.lose(path, "names that no other entry has go to [route:default] unless a backend lists them")
         elif wanted == DEFAULT_BACKEND:
             self.notes.lose(
