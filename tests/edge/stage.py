@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -47,6 +48,10 @@ class Line(StringTransport):
         self.flushing = False
         self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self)
+
+    def make_requests(self, kind: type[BridgeRequest]) -> None:
+        """Have the requests that follow be of this class."""
+        self.channel.requestFactory = partial(kind, self.channel.site.intake)
 
     def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
         """Close, as the daemon wants it."""

@@ -28,7 +28,7 @@ class Pouring(BridgeRequest):
 def pouring(*, slow: bool) -> tuple[Line, Pouring]:
     """Begin such an answer; on a slow line it is paused after each write."""
     line = Edge().line()
-    line.channel.requestFactory = Pouring
+    line.make_requests(Pouring)
     if slow:
         original = line.writeSequence
         line.writeSequence = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]

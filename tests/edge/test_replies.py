@@ -27,7 +27,7 @@ def replied(error: BridgeError | None = None, method: str = "GET") -> Answered:
                 write_error(self, error, self.request_id)
 
     line = Edge().line()
-    line.channel.requestFactory = Plain
+    line.make_requests(Plain)
     line.ask(method, "/")
     return line.answer()
 

@@ -44,7 +44,7 @@ class TwistedTests:
                 super().requestReceived(command, path, version)
 
         line = Edge().line()
-        line.channel.requestFactory = Noting
+        line.make_requests(Noting)
         line.ask("GET", "/health?x=1")
         assert seen == [(b"GET", b"/health?x=1", b"HTTP/1.1")] * 2
 
@@ -226,7 +226,7 @@ class FramingTests:
                 raise ValueError(length)
 
         line = Edge().line()
-        line.channel.requestFactory = Broken
+        line.make_requests(Broken)
         with pytest.raises(ValueError, match="3"):
             line.ask("POST", "/", b"abc")
 
@@ -249,7 +249,7 @@ class OpenStreamTests:
                 super().gotLength(length)
 
         for line in (ended, left, refused, failed, listed):
-            line.channel.requestFactory = Kept
+            line.make_requests(Kept)
         for line in (ended, left):
             line.post(asking(stream=True))
             edge.client.last.head()

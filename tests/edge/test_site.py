@@ -276,7 +276,7 @@ class FaultTests:
                 self.processingFailed(Failure(RuntimeError("secret detail")))
 
         line = Edge().line()
-        line.channel.requestFactory = Broken
+        line.make_requests(Broken)
         line.ask("GET", "/health")
         answer = line.answer()
         assert (answer.status, answer.error["type"]) == (500, "api_error")

@@ -33,7 +33,7 @@ def register_errors(app: Klein, record_error: RecordError) -> None:
         if error.status == errors.MethodNotAllowed.status:
             _allow(request, failure.value)
         if request.startedWriting:
-            request.channel.abort()
+            request.abort()
             return
         begin_error(request, error, request.request_id)
         record_error(request, error)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
 from weakref import ref
 
+from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
@@ -20,12 +22,10 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.incoming_body import IncomingBody
-from claude_bridge.edge.memory_budget import COPIES_OF_BODY, Share
+from claude_bridge.edge.memory_budget import COPIES_OF_BODY, MemoryBudget, Share
 from claude_bridge.edge.replies import begin_error, write_error
+from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.interfaces import Sweep
-
-if TYPE_CHECKING:
-    from claude_bridge.edge.site import BridgeChannel, BridgeSite
 
 MAX_DISCARDED_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a refused body that are read and discarded. If we stopped reading from a client that is still sending, the
@@ -67,6 +67,20 @@ class SiteRuntime(Protocol):
         """Record a request that was refused before it reached a route."""
 
 
+@frozen(kw_only=True)
+class Intake:
+    """What the requests of one site share while they come in.
+
+    :ivar current: returns the running configuration; called for each request.
+    :ivar budget: the memory that requests hold.
+    :ivar unpacking: the gzip bodies that are being unpacked.
+    """
+
+    current: Callable[[], SiteRuntime]
+    budget: MemoryBudget
+    unpacking: Unpacking
+
+
 class BridgeRequest(Request):
     """A request that may be refused as soon as its head is complete.
 
@@ -81,6 +95,7 @@ class BridgeRequest(Request):
         "_discarded",
         "_gatekeeper",
         "_head",
+        "_intake",
         "_paused",
         "_received",
         "_route",
@@ -91,11 +106,9 @@ class BridgeRequest(Request):
         "request_id",
     )
 
-    site: BridgeSite
-    channel: BridgeChannel
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Twisted's arguments
+    def __init__(self, intake: Intake, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Twisted's arguments
         super().__init__(*args, **kwargs)
+        self._intake = intake
         self.request_id = ""
         self.arrived = 0.0
         self.client_identity = NOBODY
@@ -138,7 +151,7 @@ class BridgeRequest(Request):
             self._refuse(error, at_once=True)
             return
         if self._body.has_packed_bytes:
-            self.site.unpacking.add(self)
+            self._intake.unpacking.add(self)
 
     @property
     def has_packed_bytes(self) -> bool:
@@ -165,7 +178,7 @@ class BridgeRequest(Request):
     def turn_away(self, error: BridgeError) -> None:
         """Refuse a request whose body is still arriving; abort the connection if it was refused before."""
         if self.refusal is not None:
-            self.channel.abort()
+            self.abort()
             return
         self._refuse(error, at_once=True)
         self._continue()
@@ -199,7 +212,7 @@ class BridgeRequest(Request):
 
         For an undecodable path Klein would answer with an HTML page of its own.
         """
-        runtime = self.channel.site.current()
+        runtime = self._intake.current()
         error = self._path_error() or self._refusal_by_new_configuration(runtime)
         if error is None:
             super().process()
@@ -258,6 +271,11 @@ class BridgeRequest(Request):
         """Cancel ``route`` if the client leaves before the response has ended."""
         self._route = route
 
+    def abort(self) -> None:
+        """Close the connection now, unless the response has ended: then it is the next request's."""
+        if not self.is_over:
+            cast(ITCPTransport, self.transport).abortConnection()
+
     def drop_heads(self) -> None:
         """Drop the request's headers and the response's, which were sent: neither is read while the answer streams."""
         self.requestHeaders = self.responseHeaders = Headers()
@@ -315,8 +333,7 @@ class BridgeRequest(Request):
         channel = self.channel
         self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - guarded by a test
         self.path = self.uri.split(b"?", 1)[0]
-        self.site = channel.site  # Twisted sets it later, and removes the channel at the end
-        runtime = channel.site.current()
+        runtime = self._intake.current()
         self.arrived = runtime.sweep.seconds()
         self.request_id = "req_" + ids.token(24, runtime.random_bytes)
         self.setHeader(b"request-id", self.request_id.encode())
@@ -332,7 +349,7 @@ class BridgeRequest(Request):
         self._body = IncomingBody(runtime.limits.max_body, head.get("content-encoding", ""))
         self._body.check_length(length)
         if length != 0:
-            self._share = self.site.budget.open(self, length, runtime.sweep)
+            self._share = self._intake.budget.open(self, length, runtime.sweep)
 
     def _check_framing(self) -> None:
         """Raise `InvalidRequest` for a head that a proxy in front may read differently (RFC 9112, 3.2 and 6.3).
@@ -355,7 +372,7 @@ class BridgeRequest(Request):
         self.channel.setTimeout(LINGER_SECONDS)
         self.setHeader(b"connection", b"close")
         self.requestHeaders.removeHeader(b"expect")
-        self.channel.site.current().record_refused(self, error)
+        self._intake.current().record_refused(self, error)
         self._drop_body()  # what has arrived is not kept while the rest arrives
         if self._share is not None:
             self._share.release()
@@ -401,7 +418,7 @@ class BridgeRequest(Request):
     def _discard(self, size: int) -> None:
         self._discarded += size
         if self._discarded > MAX_DISCARDED_BYTES:
-            self.channel.abort()
+            self.abort()
 
 
 def _extra_bytes(asked: ref[MessagesRequest], size: int) -> int | None:

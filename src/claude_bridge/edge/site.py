@@ -7,6 +7,7 @@ site that knows its connections. The request is in `request.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
@@ -20,7 +21,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from claude_bridge.edge.memory_budget import MemoryBudget
-from claude_bridge.edge.request import BridgeRequest, SiteRuntime
+from claude_bridge.edge.request import BridgeRequest, Intake, SiteRuntime
 from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.callbacks import stop_timer
 
@@ -38,7 +39,6 @@ class BridgeChannel(HTTPChannel):
     """
 
     site: BridgeSite
-    requestFactory = BridgeRequest  # noqa: N815 - Twisted's name
     _head_timer: IDelayedCall | None = None
     _stall_timer: IDelayedCall | None = None
     _lost: bool = False
@@ -159,16 +159,19 @@ class BridgeSite(Site):
     :ivar current: returns the running configuration; called for each request.
     :ivar budget: the memory that requests hold.
     :ivar unpacking: the gzip bodies that are being unpacked.
+    :ivar intake: what its requests need of all this.
     """
 
     noisy = False  # Twisted would log its start and end with the object's address
 
     def __init__(self, resource: IResource, current: Callable[[], SiteRuntime], clock: IReactorTime) -> None:
-        super().__init__(resource, parsePOSTFormSubmission=False, reactor=clock)
         self.current = current
         self.clock = clock
         self.budget = MemoryBudget(lambda: current().limits)
         self.unpacking = Unpacking(clock.callLater)
+        self.intake = Intake(current=current, budget=self.budget, unpacking=self.unpacking)
+        requests = partial(BridgeRequest, self.intake)
+        super().__init__(resource, requestFactory=requests, parsePOSTFormSubmission=False, reactor=clock)
         self._channels: set[BridgeChannel] = set()
         self._drained: Deferred[None] | None = None
 
@@ -178,6 +181,7 @@ class BridgeSite(Site):
         channel: Any = BridgeChannel()
         channel.factory = self
         channel.site = self
+        channel.requestFactory = self.requestFactory
         channel.callLater = self.clock.callLater
         channel.timeOut = self.current().limits.keep_alive
         return channel
