@@ -15,7 +15,6 @@ from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, SearchErrorCode, SearchHit, Usage
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.web_search.tool import SearchQuestion
-from claude_bridge.services.accounting.store.entries import PastAgent
 
 
 class PushProducer(Protocol):
@@ -365,15 +364,6 @@ class Ledger(Records, Protocol):
     @property
     def state(self) -> LedgerState:
         """What it does now."""
-
-    def recall(self, name: SessionName, *, at_once: bool = False) -> Deferred[Sequence[PastAgent]]:
-        """Return what the ledger has of a session, of the records that it has got by now; nothing if that is nothing.
-
-        What comes later is not among it, so that whoever adds that up by itself has each record once. While the
-        database cannot be used the Deferred waits; it may be cancelled. It fails after a fault of ours.
-
-        :param at_once: somebody waits for it; else it is read with the next write.
-        """
 
     def stop(self) -> Deferred[None]:
         """Write what is left, and close; never fails, and takes a few seconds at most."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import define
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -21,7 +21,7 @@ from claude_bridge.services.accounting.sessions import Session
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Unavailable
 from claude_bridge.services.accounting.tally import Tally
-from claude_bridge.services.interfaces import Ledger, SessionName
+from claude_bridge.services.interfaces import SessionName
 
 FIND_SECONDS: Final = 0.15
 """How long somebody who wants to see a session waits for the ledger: a status line has 0.25 s for everything."""
@@ -29,12 +29,25 @@ FIND_SECONDS: Final = 0.15
 _log = Logger()
 
 
+class EarlierSessions(Protocol):
+    """The ledger, as far as it knows sessions from before a restart."""
+
+    def recall(self, name: SessionName, *, at_once: bool = False) -> Deferred[Sequence[PastAgent]]:
+        """Return what the ledger has of a session, of the records that it has got by now; nothing if that is nothing.
+
+        What comes later is not among it, so that whoever adds that up by itself has each record once. While the
+        database cannot be used the Deferred waits; it may be cancelled. It fails after a fault of ours.
+
+        :param at_once: somebody waits for it; else it is read with the next write.
+        """
+
+
 @define(eq=False, kw_only=True)
 class SessionHistory:
     """The sessions of the process, and of those before it."""
 
     _tally: Tally
-    _ledger: Ledger | None
+    _ledger: EarlierSessions | None
     _clock: IReactorTime
 
     def __attrs_post_init__(self) -> None:
@@ -53,7 +66,7 @@ class SessionHistory:
         recalled = self._ledger.recall(name, at_once=True).addTimeout(FIND_SECONDS, self._clock)
         return recalled.addCallbacks(partial(self._found, name), partial(self._not_found, name))
 
-    def _begun(self, ledger: Ledger, name: SessionName, session: Session) -> None:
+    def _begun(self, ledger: EarlierSessions, name: SessionName, session: Session) -> None:
         recalled = ledger.recall(name).addCallback(partial(self._tally.restore, name, session))
         recalled.addErrback(_tell_fault)
 

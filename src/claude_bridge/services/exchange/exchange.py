@@ -53,7 +53,6 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
 from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
 from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
-from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
 from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
 from claude_bridge.services.backend_slots import BackendSlots, Slot
 from claude_bridge.services.callbacks import do_nothing
@@ -64,6 +63,7 @@ from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.exchange.prompt_size import PromptSize
+from claude_bridge.services.exchange.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
 from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.exchange.slow_requests import log_waiting
 from claude_bridge.services.fetch import shown

@@ -11,8 +11,8 @@ from typing import Final
 from twisted.logger import Logger
 
 from claude_bridge.core.messages_api.request_info import RequestInfo
-from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.accounting.request_line import request_name
+from claude_bridge.services.exchange.recorder import RequestRecorder
 
 NEXT_REPORT: Final = 60.0
 """Seconds from one line about a request to the next one."""

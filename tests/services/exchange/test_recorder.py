@@ -12,9 +12,9 @@ from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS, ChatTa
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.accounting.prices import Cost
-from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
+from claude_bridge.services.exchange.recorder import RequestRecorder
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.services.exchange.stage import configured
 
