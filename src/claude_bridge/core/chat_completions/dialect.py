@@ -15,7 +15,7 @@ from attrs import fields, frozen
 
 from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.backend_api import Clues, ServerDialect, TokenizerEndpoint
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
     ChatRequest,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core import json_weight
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.answer.usage_collector import UsageCollector
 from claude_bridge.core.chat_completions.dialect import GENERIC
 from claude_bridge.core.chat_completions.openai_types import Chunk

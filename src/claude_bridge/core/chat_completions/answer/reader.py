@@ -14,8 +14,8 @@ from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.answer_body import BEFORE_JSON, MAX_PAGE_BYTES, check_values, looks_like_event_stream
-from claude_bridge.core.chat_completions import chat_codec
-from claude_bridge.core.chat_completions.answer import finish_and_usage, plain_chunks
+from claude_bridge.core.chat_completions import chat_codec, finish_and_usage
+from claude_bridge.core.chat_completions.answer import plain_chunks
 from claude_bridge.core.chat_completions.answer.answer_state import (
     ANSWERING,
     AWAITING_FIRST_EVENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Chunk
 from claude_bridge.core.events import Usage

@@ -9,7 +9,7 @@ from attrs import define, evolve, frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import Clues
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.dialect import StateCollector
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, SignedToolCall, ToolCall, ToolCallDelta

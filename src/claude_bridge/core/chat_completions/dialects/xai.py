@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.events import Usage

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.answer.finish_and_usage`."""
+"""Tests for `claude_bridge.core.chat_completions.finish_and_usage`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.events import FinishReason, Usage
 
 
