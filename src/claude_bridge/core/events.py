@@ -133,9 +133,9 @@ MAX_TOKEN_COUNT: Final = 2**53
 
 def token_count(value: object) -> int | None:
     """Return a backend's number of tokens as an int, or None if it cannot be one: 1.7e3 is valid, True is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TOKEN_COUNT:
-        return None
-    return int(value)
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return None  # most often because there is none
+    return int(value) if 0 <= value <= MAX_TOKEN_COUNT else None
 
 
 @define

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from claude_bridge.core.events import FinishReason, Usage, token_count
+from claude_bridge.core.usage import details, divided
 
 LENGTH: Final = frozenset({"length", "max_tokens", "model_length"})
 REFUSED: Final = frozenset({"content_filter", "sensitive", "refusal"})
@@ -16,14 +17,6 @@ FAILED: Final = frozenset(
 
 FULL: Final = frozenset({"model_context_window_exceeded"})
 """The answer was cut because the window is full, in the words of Z.ai and Anthropic."""
-
-CACHE_WRITE_NAMES: Final = (
-    "cache_write_tokens",
-    "cache_creation_input_tokens",
-    "cache_creation_tokens",  # LiteLLM
-    "created_cache_tokens",  # vLLM
-)
-"""Names in ``prompt_tokens_details`` of the tokens that were written to a cache."""
 
 
 def finish_reason(word: str | None, matched: str | int | None, stop_sequences: tuple[str, ...]) -> FinishReason:
@@ -47,37 +40,26 @@ def explanation(word: str | None) -> str | None:
 def usage(raw: Mapping[str, Any], *, counted_apart: bool = False) -> Usage | None:
     """Return a backend's usage divided as Anthropic does, or None if it contains no counts.
 
-    ``prompt_tokens`` includes what was read from and written to a cache, Anthropic's ``input_tokens`` does not.
     ``counted_apart``: the server counts reasoning beside the completion, and at times what it cached beside the prompt.
     """
-    prompt, completion = _prompt(raw) or 0, _count(raw, "completion_tokens") or 0
-    thinking = _count(_part(raw, "completion_tokens_details"), "reasoning_tokens")
-    details = _part(raw, "prompt_tokens_details")
+    prompt, completion = _prompt(raw) or 0, token_count(raw.get("completion_tokens")) or 0
+    thinking = token_count(details(raw, "completion_tokens_details").get("reasoning_tokens"))
+    prompt_details = details(raw, "prompt_tokens_details")
     read = _first(
-        _count(details, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
+        token_count(prompt_details.get("cached_tokens")),
+        token_count(raw.get("prompt_cache_hit_tokens")),
+        token_count(raw.get("cached_tokens")),
     )
-    written = next((_count(details, name) or 0 for name in CACHE_WRITE_NAMES if name in details), 0)
     if counted_apart:
         prompt += read if read > prompt else 0
-        completion, thinking = _with_reasoning(_count(raw, "total_tokens"), prompt, completion, thinking)
-    if not prompt and not completion:
-        return None  # zeros mean that nothing was counted: no prompt is empty
-    read = min(read, prompt)
-    written = min(written, prompt - read)
-    return Usage(
-        input_tokens=prompt - read - written,
-        output_tokens=completion,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        thinking_tokens=thinking,
-        raw=raw,
-    )
+        completion, thinking = _with_reasoning(token_count(raw.get("total_tokens")), prompt, completion, thinking)
+    return divided(raw, prompt=prompt, output=completion, read=read, prompt_details=prompt_details, thinking=thinking)
 
 
 def _prompt(raw: Mapping[str, Any]) -> int | None:
     """Return the tokens of the whole prompt, of which DeepSeek reports two parts."""
-    prompt = _count(raw, "prompt_tokens")
-    hit, missed = _count(raw, "prompt_cache_hit_tokens"), _count(raw, "prompt_cache_miss_tokens")
+    prompt = token_count(raw.get("prompt_tokens"))
+    hit, missed = token_count(raw.get("prompt_cache_hit_tokens")), token_count(raw.get("prompt_cache_miss_tokens"))
     return hit + missed if prompt is None and hit is not None and missed is not None else prompt
 
 
@@ -95,39 +77,29 @@ def _with_reasoning(total: int | None, prompt: int, completion: int, thinking: i
 
 def usage_of_timings(raw: Mapping[str, Any]) -> Usage | None:
     """Return llama.cpp's ``timings`` as usage, for when usage is missing; ``prompt_n`` leaves out the cached part."""
-    prompt, predicted = _count(raw, "prompt_n"), _count(raw, "predicted_n")
+    prompt, predicted = token_count(raw.get("prompt_n")), token_count(raw.get("predicted_n"))
     if prompt is None and predicted is None:
         return None
     return Usage(
         input_tokens=prompt or 0,
         output_tokens=predicted or 0,
-        cache_read_tokens=_count(raw, "cache_n") or 0,
+        cache_read_tokens=token_count(raw.get("cache_n")) or 0,
         raw=raw,
     )
 
 
 def usage_of_progress(raw: object) -> Usage | None:
     """Return llama.cpp's ``prompt_progress`` as usage: ``total`` tokens of the prompt, ``cache`` of them cached."""
-    total = _count(raw, "total") if isinstance(raw, dict) else None
+    total = token_count(raw.get("total")) if isinstance(raw, dict) else None
     if not total or not isinstance(raw, dict):
         return None
-    cached = min(_count(raw, "cache") or 0, total)
+    cached = min(token_count(raw.get("cache")) or 0, total)
     return Usage(input_tokens=total - cached, cache_read_tokens=cached, raw=raw)
 
 
 def tokens_read(raw: Mapping[str, object]) -> int | None:
     """Return how many tokens of the prompt llama.cpp has read by its ``prompt_progress``, cached ones among them."""
-    return _count(raw, "processed")
-
-
-def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = raw.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _count(raw: Mapping[str, Any], key: str) -> int | None:
-    value = raw.get(key)
-    return None if value is None else token_count(value)
+    return token_count(raw.get("processed"))
 
 
 def _first(*counts: int | None) -> int:

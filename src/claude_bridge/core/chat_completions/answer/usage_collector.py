@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from claude_bridge.core import json_weight, strict_json
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Chunk
 from claude_bridge.core.events import Usage
+from claude_bridge.core.usage import may_hold_counts
 
 
 @define
@@ -21,7 +22,7 @@ class UsageCollector:
 
     def add(self, raw: strict_json.Raw) -> bool:
         """Store a ``usage`` field, of which the last one counts; return whether it may contain counts."""
-        if not _may_hold_counts(raw):
+        if not may_hold_counts(raw):
             return False
         self._usage = raw
         return True
@@ -32,19 +33,19 @@ class UsageCollector:
         They are read for every dialect: a llama.cpp behind a proxy, or one that has not been recognised yet, is treated
         as a generic server, and its counts are just as valid.
         """
-        if chunk.timings and _may_hold_counts(chunk.timings):  # llama.cpp
+        if chunk.timings and may_hold_counts(chunk.timings):  # llama.cpp
             self._timings = chunk.timings
-        if chunk.x_groq and _may_hold_counts(chunk.x_groq):  # Groq, in place of the standard field
+        if chunk.x_groq and may_hold_counts(chunk.x_groq):  # Groq, in place of the standard field
             value = strict_json.decode(chunk.x_groq)
             if isinstance(value, dict) and isinstance(value.get("usage"), dict):
                 self._usage = strict_json.Raw(strict_json.encode(value["usage"]))
-        if chunk.prompt_progress and _may_hold_counts(chunk.prompt_progress):  # llama.cpp
+        if chunk.prompt_progress and may_hold_counts(chunk.prompt_progress):  # llama.cpp
             return finish_and_usage.usage_of_progress(strict_json.decode(chunk.prompt_progress))
         return None
 
     def prompt_size(self, raw: strict_json.Raw) -> Usage | None:
         """Return the prompt's size if the first chunk contains it (vLLM's ``continuous_usage_stats``)."""
-        usage = self._divided(raw) if _may_hold_counts(raw) else None
+        usage = self._divided(raw) if may_hold_counts(raw) else None
         return usage if usage is not None and usage.prompt_tokens else None
 
     def final(self) -> Usage | None:
@@ -58,8 +59,3 @@ class UsageCollector:
     def _divided(self, raw: strict_json.Raw) -> Usage | None:
         value = strict_json.decode(raw)
         return self._dialect.usage(value) if isinstance(value, dict) else None
-
-
-def _may_hold_counts(raw: strict_json.Raw) -> bool:
-    """Return whether a field may contain counts; a very large one does not."""
-    return len(raw) <= json_weight.MAX_USAGE_BYTES and strict_json.present(raw)
