@@ -145,10 +145,9 @@ def _is_keyword(key: str) -> bool:
 
 def _plain(value: object, redact: Redact, depth: int) -> object:
     """Return ``value`` as JSON can carry it, or `_LEFT_OUT`: objects, bytes and secrets have no place in a log."""
-    kind = type(value)  # this is done for each value of each request's line, so what most are comes first
-    if kind is str:
+    if type(value) is str:  # this is done for each value of each request's line, so what most are comes first
         return _clean(value, redact, MAX_TEXT_CHARACTERS)
-    if value is None or kind is bool:
+    if value is None or type(value) is bool:
         return value
     match value:
         case int() if -_MOST <= value <= _MOST:
