@@ -1,12 +1,12 @@
 """Turns -> items of the input (docs/responses-api.md 1.2), as the target's traits require them.
 
-The server refuses a conversation that leaves a call open, or has a result without its call. Encrypted reasoning stands
-where it stood in the answer, and only in front of what followed it.
+Their order is that of `claude_bridge.core.turn_writer`. Encrypted reasoning stands where it stood in the answer, and
+only in front of what followed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import define, field, frozen
 from msgspec import UNSET
@@ -18,20 +18,18 @@ from claude_bridge.core.conversation import (
     Conversation,
     Document,
     Image,
-    Piece,
     State,
     Summary,
     Text,
     Thinking,
     ToolCall,
     ToolNotice,
-    ToolResult,
     Turn,
     text_of,
 )
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.media_parts import Media
-from claude_bridge.core.open_calls import OpenCall, OpenCalls
+from claude_bridge.core.open_calls import OpenCalls
 from claude_bridge.core.responses_api import reasoning_state
 from claude_bridge.core.responses_api.dialect import Target
 from claude_bridge.core.responses_api.wire_types import (
@@ -45,8 +43,9 @@ from claude_bridge.core.responses_api.wire_types import (
     Message,
     ReasoningItem,
 )
-from claude_bridge.core.tool_names import upstream_name, with_notices_as_text
+from claude_bridge.core.tool_names import with_notices_as_text
 from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, ResultContents, text_output
+from claude_bridge.core.turn_writer import Result, TurnWriter, user_text
 from claude_bridge.core.turns import PREFILL_REFUSED, merge_turns, system_text
 
 
@@ -97,49 +96,38 @@ def _is_prefilled(items: list[InputItem]) -> bool:
 
 
 @define
-class InputItems:
+class InputItems(TurnWriter):
     """Translates turns into items of the input.
 
     :ivar documents: base64 text of a PDF -> its text.
     :ivar excess: characters of state to leave out, the oldest first.
-    :ivar names: the backend's name of a called tool -> the client's, where they differ.
     """
 
     target: Target
     documents: Mapping[str, str]
     excess: int = 0
-    names: dict[str, str] = field(factory=dict, init=False)
-    _contents: ResultContents = field(init=False)
     _items: list[InputItem] = field(factory=list, init=False)
-    _open: OpenCalls = field(factory=lambda: OpenCalls(CallIds()), init=False)
-    _held_system_texts: list[str] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Create the part that depends on the target."""
+        """Create the parts that depend on the target."""
         inside = self.target.tool_images
         media = Media(self.target.images, self.target.pdf, self.documents)
         self._contents = ResultContents(media, images=inside, documents=inside)
+        self._open = OpenCalls(CallIds())
 
     def build(self, turns: list[Turn]) -> list[InputItem]:
         """Return the items of the whole conversation."""
-        for turn in turns:
-            if turn.role == "assistant":
-                self._close_open()
-                self._assistant(turn)
-            elif turn.role == "user":
-                self._user(turn)
-            else:
-                self._system(turn)
-        self._close_open()
+        self._write(turns)
         return self._items
 
-    def _assistant(self, turn: Turn) -> None:
+    def _assistant(self, turn: Turn, at: int) -> None:
+        del at
         texts: list[str] = []
         calls = sum(isinstance(piece, ToolCall) for piece in turn.pieces)
         for piece in turn.pieces:
             if isinstance(piece, ToolCall):
                 self._say(texts, before_call=True)
-                self._items.append(self._call(piece))
+                self._items.append(FunctionCall(*self._open_call(piece), piece.arguments))
                 calls -= 1
             elif isinstance(piece, Text):
                 texts.append(piece.text)
@@ -171,67 +159,20 @@ class InputItems:
             if item is not None:
                 self._items.append(item)
 
-    def _call(self, piece: ToolCall) -> FunctionCall:
-        """Return a call with the backend's own id and name, and note that its result is awaited."""
-        name = upstream_name(piece.name)
-        if name != piece.name:
-            self.names[name] = piece.name
-        return FunctionCall(self._open.add(piece.id), name, piece.arguments)
-
-    def _user(self, turn: Turn) -> None:
-        rest = self._open.take_results(turn.pieces)
-        self._contents.restart()
-        calls = self._open.close()
-        content = self._answer(calls)
-        for piece in rest:
-            content += [piece] if isinstance(piece, Text) else self._as_content(piece)
-        if content or not any(call.result for call in calls):
-            self._items.append(Message("user", _content(content)))
-        self._close_open()
-
-    def _as_content(self, piece: Piece) -> list[Content]:
-        """Return a piece other than text as content of a user message."""
-        if isinstance(piece, Image | Document):
-            return [self._contents.media.convert(piece)]
-        if isinstance(piece, ToolResult):
-            inside, shown = self._contents.split(piece, images=False)
-            output = text_output([each for each in inside if not isinstance(each, Document)])
-            files = [each for each in inside if isinstance(each, Document)]
-            return [Text(f"[tool result without call: {piece.call_id}] {output}"), *files, *shown]
-        return [Text(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
-
-    def _system(self, turn: Turn) -> None:
-        """Leave a system message in its place, or put it after the results that open calls still wait for."""
-        text = "\n\n".join(map(text_of, turn.pieces))
-        if text:
-            self._held_system_texts.append(text)
-        if not self._open:
-            self._close_open()
-
-    def _close_open(self) -> None:
-        """Answer open calls that have no result, and add the system messages that waited for the results."""
-        self._answer(self._open.close())
-        self._items += [Message(self.target.system_role, text) for text in self._held_system_texts]
-        self._held_system_texts.clear()
-
-    def _answer(self, calls: list[OpenCall]) -> list[Content]:
-        """Add the results in the calls' order; return what only a user message can contain."""
-        shown: list[Content] = []
-        for call in calls:
+    def _write_results(self, results: Sequence[Result]) -> None:
+        for identifier, inside in results:
             output: str | list[InputPart] = NO_RESULT
-            if call.result is not None:
-                inside, user_content = self._contents.split(call.result)
+            if inside is not None:
                 text = text_output(inside)
                 output = [*map(_part, inside)] if text is None else text
-                shown += user_content
-            self._items.append(FunctionCallOutput(call.upstream, output))
-        return shown
+            self._items.append(FunctionCallOutput(identifier, output))
 
+    def _write_user(self, said: list[Content]) -> None:
+        text = user_text(said)
+        self._items.append(Message("user", [*map(_part, said)] if text is None else text))
 
-def _content(said: list[Content]) -> str | list[InputPart]:
-    """Return a string if all content is text, else the parts."""
-    texts = [each.text for each in said if isinstance(each, Text)]
-    return "\n\n".join(texts) if len(texts) == len(said) else [*map(_part, said)]
+    def _write_system(self, texts: list[str]) -> None:
+        self._items += [Message(self.target.system_role, text) for text in texts]
 
 
 def _part(content: Content) -> InputPart:

@@ -1,13 +1,12 @@
 """Turns -> chat messages (docs/chat-completions.md 1.2), as the target's traits require them.
 
-Strict servers enforce an order: every call of an assistant message is answered by a
-``tool`` message directly after it, in the calls' order; anything else from the user follows in one
-user message. They refuse a conversation that leaves a call open or answers one twice.
+Their order is that of `claude_bridge.core.turn_writer`; each call of an assistant message is answered by a ``tool``
+message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -33,21 +32,20 @@ from claude_bridge.core.conversation import (
     Conversation,
     Document,
     Image,
-    Piece,
     State,
     Summary,
     Text,
     Thinking,
     ToolCall,
     ToolNotice,
-    ToolResult,
     Turn,
     text_of,
 )
 from claude_bridge.core.media_parts import Media
-from claude_bridge.core.open_calls import OpenCall, OpenCalls
-from claude_bridge.core.tool_names import upstream_name, with_notices_as_text
+from claude_bridge.core.open_calls import OpenCalls
+from claude_bridge.core.tool_names import with_notices_as_text
 from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, ResultContents, text_output
+from claude_bridge.core.turn_writer import Result, TurnWriter, user_text
 from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, system_text
 
 NO_ANSWER: Final = "[no answer]"
@@ -98,24 +96,20 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
 
 
 @define
-class ChatMessages:
+class ChatMessages(TurnWriter):
     """Translates turns into chat messages.
 
     :ivar documents: base64 text of a PDF -> its text.
     :ivar excess: characters of state to leave out, the oldest first.
-    :ivar names: the backend's name of a called tool -> the client's, where they differ.
     :ivar echoed: whether past reasoning goes back.
     """
 
     target: Target
     documents: Mapping[str, str]
     excess: int = 0
-    names: dict[str, str] = field(factory=dict, init=False)
     echoed: bool = field(default=False, init=False)
-    _contents: ResultContents = field(init=False)
     _messages: list[ChatMessage] = field(factory=list, init=False)
-    _open: OpenCalls = field(init=False)
-    _held_system_texts: list[str] = field(factory=list, init=False)
+    _question: int = field(default=-1, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the parts that depend on the target."""
@@ -127,26 +121,19 @@ class ChatMessages:
         """Return the messages of the whole conversation; ``system`` comes first if it is not empty."""
         if system:
             self._messages.append(ChatMessage(self.target.system_role, system))
-        question = next((at for at in range(len(turns) - 1, -1, -1) if is_question(turns[at])), -1)
-        for at, turn in enumerate(turns):
-            if turn.role == "assistant":
-                self._close_open()
-                self._assistant(turn, after_question=at > question)
-            elif turn.role == "user":
-                self._user(turn)
-            else:
-                self._system(turn)
-        self._close_open()
+        self._question = next((at for at in range(len(turns) - 1, -1, -1) if is_question(turns[at])), -1)
+        self._write(turns)
         return self._messages
 
-    def _assistant(self, turn: Turn, *, after_question: bool) -> None:
+    def _assistant(self, turn: Turn, at: int) -> None:
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[openai_types.ToolCall] = []
         states: list[tuple[int, State]] = []
         for piece in turn.pieces:
             if isinstance(piece, ToolCall):
-                calls.append(self._call(piece))
+                identifier, name = self._open_call(piece)
+                calls.append(openai_types.ToolCall(identifier, FunctionCall(name, piece.arguments)))
             elif isinstance(piece, Text):
                 texts.append(piece.text)
             elif isinstance(piece, Thinking):
@@ -159,7 +146,7 @@ class ChatMessages:
                 texts.append(text_of(piece))
         text = "\n\n".join(texts)
         thought = self._reasoning_to_echo(
-            thoughts, answered=bool(text or calls), called=bool(calls), after_question=after_question
+            thoughts, answered=bool(text or calls), called=bool(calls), after_question=at > self._question
         )
         if text or calls or thought:
             target = self.target
@@ -198,75 +185,23 @@ class ChatMessages:
                 restored.append((calls_before, carried.state))
         return restored
 
-    def _call(self, piece: ToolCall) -> openai_types.ToolCall:
-        """Return a call with the backend's own id and name, and note that its result is awaited."""
-        identifier = self._open.add(piece.id)
-        name = upstream_name(piece.name)
-        if name != piece.name:
-            self.names[name] = piece.name
-        return openai_types.ToolCall(identifier, FunctionCall(name, piece.arguments))
+    def _write_results(self, results: Sequence[Result]) -> None:
+        for identifier, inside in results:
+            content = NO_RESULT if inside is None else _output(inside)
+            self._messages.append(ChatMessage("tool", content, tool_call_id=identifier))
 
-    def _user(self, turn: Turn) -> None:
-        rest = self._open.take_results(turn.pieces)
-        self._contents.restart()
-        calls = self._open.close()
-        content = self._answer(calls)
-        for piece in rest:
-            content += [piece] if isinstance(piece, Text) else self._as_content(piece)
-        if content or not any(call.result for call in calls):
-            self._messages.append(ChatMessage("user", _content(content)))
-        self._close_open()
+    def _write_user(self, said: list[Content]) -> None:
+        text = user_text(said)
+        self._messages.append(ChatMessage("user", [*map(_part, said)] if text is None else text))
 
-    def _as_content(self, piece: Piece) -> list[Content]:
-        """Return a piece other than text as content of a user message."""
-        if isinstance(piece, Image | Document):
-            return [self._contents.media.convert(piece)]
-        if isinstance(piece, ToolResult):
-            inside, shown = self._contents.split(piece, images=False)
-            return [Text(f"[tool result without call: {piece.call_id}] {_output(inside)}"), *shown]
-        return [Text(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
-
-    def _system(self, turn: Turn) -> None:
-        """Leave a system message in its place, or put it after the results that open calls still wait for."""
-        text = "\n\n".join(map(text_of, turn.pieces))
-        if text:
-            self._held_system_texts.append(text)
-        if not self._open:
-            self._close_open()
-
-    def _close_open(self) -> None:
-        """Answer open calls that have no result, and add the system messages that waited for the results."""
-        if self._open:
-            self._answer(self._open.close())
-        if self._held_system_texts:
-            self._messages += [ChatMessage(self.target.system_role, text) for text in self._held_system_texts]
-            self._held_system_texts.clear()
-
-    def _answer(self, calls: list[OpenCall]) -> list[Content]:
-        """Add the tool messages in the calls' order; return the images that only a user message can contain."""
-        shown: list[Content] = []
-        for call in calls:
-            content: str | list[Part] = NO_RESULT
-            if call.result is not None:
-                inside, user_content = self._contents.split(call.result)
-                content = _output(inside)
-                shown += user_content
-            self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
-        return shown
+    def _write_system(self, texts: list[str]) -> None:
+        self._messages += [ChatMessage(self.target.system_role, text) for text in texts]
 
 
 def _output(inside: list[Content]) -> str | list[Part]:
     """Return a tool's output, as one string if it is all text."""
     text = text_output(inside)
     return [*map(_part, inside)] if text is None else text
-
-
-def _content(said: list[Content]) -> str | list[Part]:
-    """Return a string if all content is text, which every server accepts, else the parts."""
-    if len(said) == 1 and isinstance(said[0], Text):
-        return said[0].text
-    texts = [each.text for each in said if isinstance(each, Text)]
-    return "\n\n".join(texts) if len(texts) == len(said) else [*map(_part, said)]
 
 
 def _part(content: Content) -> Part:
