@@ -23,7 +23,6 @@ from claude_bridge.core.chat_completions.answer.answer_state import (
     AnswerState,
 )
 from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, Reader
-from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.errors import InternalFault, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
@@ -39,6 +38,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.sse import MAX_EVENT_BYTES
+from claude_bridge.core.streamed_calls import MAX_CALLS
 from claude_bridge.core.upstream_errors import classification
 from claude_bridge.testing.answers import Send
 from claude_bridge.testing.chat import ToolCall, chat_json, chat_stream, chunk, events, token_usage

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS, ToolCalls
+from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ToolArgumentsDelta, ToolCallEnded, ToolCallStarted
 from claude_bridge.core.ids import upstream_id
+from claude_bridge.core.streamed_calls import MAX_CALLS
 
 
 def part(

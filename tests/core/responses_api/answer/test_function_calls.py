@@ -7,8 +7,9 @@ import pytest
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ToolArgumentsDelta, ToolCallEnded, ToolCallStarted
 from claude_bridge.core.ids import upstream_id
-from claude_bridge.core.responses_api.answer.function_calls import MAX_CALLS, FunctionCalls
+from claude_bridge.core.responses_api.answer.function_calls import FunctionCalls
 from claude_bridge.core.responses_api.wire_types import OutputItem
+from claude_bridge.core.streamed_calls import MAX_CALLS
 
 
 def calls(names: dict[str, str] | None = None) -> FunctionCalls:

@@ -15,7 +15,6 @@ from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.dialect import Dialect, StateCollector
 from claude_bridge.core.chat_completions.openai_types import Delta
-from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ReasoningDelta, ReasoningState, TextDelta
 from claude_bridge.core.opaque_state import OpaqueState
 
@@ -65,7 +64,7 @@ class DeltaReader:
         if delta.content or not self._in_call or not self.calls.add_more(more.index, more.function.arguments, events):
             return False
         self._calls_listed = True
-        self._check_held()
+        self.calls.check_held(self.max_held)
         return True
 
     def add(self, delta: Delta, events: list[Event]) -> None:
@@ -135,11 +134,7 @@ class DeltaReader:
         # The old field beside the new one repeats the same call (llama-cpp-python).
         if delta.function_call is not None and not self._calls_listed:
             self.calls.add_function_call(delta.function_call, events)
-        self._check_held()
-
-    def _check_held(self) -> None:
-        if self.calls.held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
+        self.calls.check_held(self.max_held)
 
     def _collect_state(self, collector: StateCollector, delta: Delta, events: list[Event]) -> None:
         """Pass a delta to the collector; state belongs to the reasoning, so it is added where something else begins."""

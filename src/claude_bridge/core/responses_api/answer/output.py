@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 from attrs import define, field
 
 from claude_bridge.core import json_weight
-from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ReasoningDelta, ReasoningState, TextDelta
 from claude_bridge.core.responses_api import codec, reasoning_state
 from claude_bridge.core.responses_api.answer.function_calls import FunctionCalls
@@ -76,7 +75,7 @@ class OutputReader:
                 self._begin_call(events)
             self.seen = True
             self.calls.add(event.item_id, event.output_index, event.delta, events)
-            self._check_held()
+            self.calls.check_held(self.max_held)
 
     def add_output(self, output: Raw, events: list[Event]) -> None:
         """Add the content of a whole answer."""
@@ -182,7 +181,7 @@ class OutputReader:
     def _arguments_done(self, event: StreamEvent, events: list[Event]) -> None:
         self.seen = True
         self.calls.end_arguments(event.item_id, event.output_index, event.arguments, events)
-        self._check_held()
+        self.calls.check_held(self.max_held)
 
     def _begin_item(self) -> None:
         self._said.next_item()
@@ -193,7 +192,7 @@ class OutputReader:
             case "function_call":
                 self._begin_call(events)
                 self.calls.end_item(item, index, events)
-                self._check_held()
+                self.calls.check_held(self.max_held)
             case "message":
                 if not self._said.has_item(item.id, index):
                     self._add_parts(TextDelta, item.content, events)
@@ -216,10 +215,6 @@ class OutputReader:
             self._apart = self._apart or (number > 0 and kind is ReasoningDelta)
             self.refused = self.refused or bool(part.refusal)
             self._add(kind, part.text or part.refusal or "", events)
-
-    def _check_held(self) -> None:
-        if self.calls.held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
 
     _READERS: ClassVar[Mapping[str, Callable[[OutputReader, StreamEvent, list[Event]], None]]] = {
         TEXT_DELTA: add_text,
