@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.answer_body import MAX_PAGE_BYTES
-from claude_bridge.core.chat_completions.answer.answer_state import (
+from claude_bridge.core.answer_state import (
     ANSWERING,
     AWAITING_FIRST_EVENT,
     DONE,
@@ -22,7 +22,8 @@ from claude_bridge.core.chat_completions.answer.answer_state import (
     WHOLE_JSON,
     AnswerState,
 )
-from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, Reader
+from claude_bridge.core.body_reader import MAX_JUNK_EVENTS
+from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.errors import InternalFault, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
@@ -238,7 +239,7 @@ END: Any = None
 
 
 class ReaderStateTests:
-    """The picture of `claude_bridge.core.chat_completions.answer.answer_state`."""
+    """The picture of `claude_bridge.core.answer_state`."""
 
     @pytest.mark.parametrize(
         ("state", "data", "follows"),

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from openai.types.responses import ResponseError
 
 from claude_bridge.core import json_weight
+from claude_bridge.core.answer_state import DONE, FAILED
+from claude_bridge.core.body_reader import MAX_JUNK_EVENTS
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -24,8 +26,6 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
-from claude_bridge.core.responses_api.answer.answer_state import DONE, FAILED
-from claude_bridge.core.responses_api.answer.reader import MAX_JUNK_EVENTS
 from claude_bridge.core.upstream_errors import classification
 from claude_bridge.testing.chat import ToolCall
 from claude_bridge.testing.responses import USAGE, ResponseEvents, encoded, response_stream, response_usage

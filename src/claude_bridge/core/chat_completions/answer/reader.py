@@ -1,31 +1,30 @@
 """The reader of answers: upstream bytes -> neutral events, for streams and whole answers alike.
 
-Only two things are decided here: what a body consists of, and when an answer is finished. Its content is read by
-`claude_bridge.core.chat_completions.answer.deltas`; the states of an answer are in the diagram at the top of
-`claude_bridge.core.chat_completions.answer.answer_state`.
+Only one thing is decided here: when an answer is finished. What a body consists of is decided by
+`claude_bridge.core.body_reader`, and what an answer contains is read by
+`claude_bridge.core.chat_completions.answer.deltas`. In the diagram of `claude_bridge.core.answer_state`
+
+- an answer begins with a chunk's choices, even if these are none;
+- a finish reason is a choice's, after which late usage may follow;
+- it ends with ``[DONE]``, or with the end of the body behind a finish reason or behind usage alone: a chunk with
+  nothing but usage after content proves the end, because servers send it last;
+- an error after the finish reason does not spoil it (seen at OpenRouter): it is reported, and the answer ends normally;
+- a whole answer ends with or without a finish reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
-from claude_bridge.core.answer_body import BEFORE_JSON, MAX_PAGE_BYTES, check_values, looks_like_event_stream
+from claude_bridge.core.answer_body import check_values
+from claude_bridge.core.answer_state import ANSWERING, AWAITING_FIRST_EVENT, DONE, FAILED, FINISHING
+from claude_bridge.core.body_reader import BodyReader
 from claude_bridge.core.chat_completions import chat_codec, finish_and_usage
 from claude_bridge.core.chat_completions.answer import plain_chunks
-from claude_bridge.core.chat_completions.answer.answer_state import (
-    ANSWERING,
-    AWAITING_FIRST_EVENT,
-    DONE,
-    FAILED,
-    FINISHING,
-    UNDECIDED,
-    WHOLE_JSON,
-    AnswerState,
-)
 from claude_bridge.core.chat_completions.answer.deltas import DeltaReader
 from claude_bridge.core.chat_completions.answer.reported_errors import reported_error
 from claude_bridge.core.chat_completions.answer.text import AnswerText
@@ -35,15 +34,8 @@ from claude_bridge.core.chat_completions.answer.usage_collector import UsageColl
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
-from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, Usage
-from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
-from claude_bridge.core.work import MAX_WORK_UNITS, Work
-
-MAX_JUNK_EVENTS: Final = 3
-"""Data events that are not JSON objects (such as a keep-alive text) before the stream is an error. An event that begins
-like an object and is broken is never skipped: its content would silently be missing."""
+from claude_bridge.core.sse import Decoder, Frame
 
 MAX_MISSES: Final = 6
 """Chunks that are not plain as expected, before no more plain ones are expected: each costs 2 microseconds, and there
@@ -55,49 +47,24 @@ _MAX_DONE_BYTES: Final = 64
 
 
 @define(kw_only=True)
-class Reader:
-    """Reader of one upstream answer.
+class Reader(BodyReader):
+    """Reader of one upstream answer; what it has of any API is described in `BodyReader`.
 
     :ivar recoverable: the offered tools with their schemas, if calls are to be looked for in the text, else empty.
     :ivar thinking_opened: whether the chat template has opened the thinking, so that the answer begins inside it.
-    :ivar state: how far the answer has come.
-    :ivar data_event_seen: whether the backend has sent anything that is not a keep-alive.
-    :ivar failure: an error that the backend reported inside its answer, decoded, else None.
-    :ivar late_failure: one that it reported after the finish reason, which ends the answer normally.
-    :ivar error: what is wrong with the answer itself, else None.
-    :ivar fingerprint: the answer's ``system_fingerprint``, or ""; some servers are recognised by it.
     """
 
+    event_kind: ClassVar[str] = "chat completion chunks"
     dialect: Dialect
-    random_bytes: RandomBytes
-    model: str = ""
-    tool_names: Mapping[str, str] = field(factory=dict)
-    stop_sequences: tuple[str, ...] = ()
-    context_window: int | None = None
     recoverable: Mapping[str, strict_json.Raw] = field(factory=dict)
     thinking_opened: bool = False
-    max_event: int = MAX_EVENT_BYTES
-    max_held: int = DEFAULT_LIMIT
-    max_answer: int = 4 * DEFAULT_LIMIT
-    state: AnswerState = field(default=UNDECIDED, init=False)
-    data_event_seen: bool = field(default=False, init=False)
-    failure: object = field(default=None, init=False)
-    late_failure: object = field(default=None, init=False)
-    error: BridgeError | None = field(default=None, init=False)
-    fingerprint: str = field(default="", init=False)
-    _decoder: Decoder = field(init=False)
     _deltas: DeltaReader = field(init=False)
-    _work: Work = field(init=False)
     _usage: UsageCollector = field(init=False)
     _usage_came_last: bool = field(default=False, init=False)
     _finish_reason: str | None = field(default=None, init=False)
     _matched_stop: str | int | None = field(default=None, init=False)
     _expects_plain: bool = field(default=False, init=False)
     _misses: int = field(default=0, init=False)
-    _junk_events: int = field(default=0, init=False)
-    _json_body: list[bytes] = field(factory=list, init=False)
-    _json_body_size: int = field(default=0, init=False)
-    _page: bytes = field(default=b"", init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the parts."""
@@ -120,63 +87,7 @@ class Reader:
         """Whether the finish reason has come; only late usage may follow."""
         return self._finish_reason is not None
 
-    @property
-    def done(self) -> bool:
-        """Whether `Finished` was returned; everything later is ignored."""
-        return self.state is DONE
-
-    def begin(self, headers: Mapping[str, str]) -> None:
-        """Do nothing: the body tells everything."""
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Decode body bytes and return the events they complete; check `failure` and `error` afterwards."""
-        events: list[Event] = []
-        if self._is_over():
-            return events
-        self._work.left = MAX_WORK_UNITS
-        if self.state is UNDECIDED:
-            self._decide(data)
-        if self.state is WHOLE_JSON:
-            self._collect(data)
-            return events
-        try:
-            self._read_frames(self._decoder.feed(data), events)
-        except (strict_json.JsonError, UpstreamProtocolError) as problem:
-            self._give_up(problem)
-        if not self.data_event_seen and len(self._page) < MAX_PAGE_BYTES:
-            self._page = (self._page + data)[:MAX_PAGE_BYTES]
-        return events
-
-    def close(self) -> list[Event]:
-        """Return the last events, at the end of the body; sets `error` to `UpstreamCut` if the answer is unfinished."""
-        events: list[Event] = []
-        if self._is_over():
-            return events
-        self._work.left = MAX_WORK_UNITS
-        try:
-            if self.state is WHOLE_JSON:
-                self._read_json_body(events)
-            else:
-                self._read_rest(events)
-            if not self._is_over():
-                self._end_without_mark(events)
-        except (strict_json.JsonError, UpstreamProtocolError) as problem:
-            self._give_up(problem)
-        return events
-
     # --- the transitions of the diagram ---------------------------------------------------------------------------
-
-    def _is_over(self) -> bool:
-        return self.state is DONE or self.state is FAILED
-
-    def _move_to(self, state: AnswerState) -> None:
-        self.state = self.state.followed_by(state)
-
-    def _decide(self, data: bytes) -> None:
-        """Distinguish a whole JSON answer from a stream by its first byte, whatever the content type says."""
-        start = data.lstrip(BEFORE_JSON)
-        if start:
-            self._move_to(WHOLE_JSON if start[:1] in b"{[" else AWAITING_FIRST_EVENT)
 
     def _begin(self, chunk: Chunk, events: list[Event]) -> None:
         streamed = self.state is AWAITING_FIRST_EVENT
@@ -198,17 +109,6 @@ class Reader:
             else:
                 self._move_to(FINISHING)
 
-    def _fail(self, failure: object) -> None:
-        self._move_to(FAILED)
-        self.failure = failure
-
-    def _give_up(self, problem: BridgeError | strict_json.JsonError) -> None:
-        """Store what is wrong as `error` instead of raising it, so that the events before it are not lost."""
-        if isinstance(problem, strict_json.JsonError):
-            problem = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
-        self._move_to(FAILED)
-        self.error = problem
-
     def _end(self, events: list[Event]) -> None:
         self._deltas.end(events)
         usage = self._usage.final()
@@ -221,11 +121,6 @@ class Reader:
         stopped = matched if isinstance(matched, str) else None
         events.append(Finished(reason, stopped, usage, finish_and_usage.explanation(self._finish_reason)))
         self._move_to(DONE)
-
-    def _window_full(self, usage: Usage | None) -> bool:
-        if usage is None or self.context_window is None:
-            return False
-        return usage.prompt_tokens + usage.output_tokens >= self.context_window
 
     # --- a stream -------------------------------------------------------------------------------------------
 
@@ -269,9 +164,7 @@ class Reader:
         if name == b"error":
             self._handle_failure({"error": data.decode("utf-8", "replace")}, events)
             return
-        self._junk_events += bool(data.strip())
-        if self._junk_events > MAX_JUNK_EVENTS:
-            raise UpstreamProtocolError("the backend sends events that are not chat completion chunks")
+        self._skip_junk(data)
 
     def _handle_failure(self, failure: object, events: list[Event]) -> None:
         if self.state is FINISHING:
@@ -289,28 +182,16 @@ class Reader:
             if not finished:
                 raise
 
-    def _end_without_mark(self, events: list[Event]) -> None:
-        """End without ``[DONE]``: the answer is finished, or cut off, or no stream but a page or a line of text."""
+    def _end_of_body(self, events: list[Event]) -> None:
+        """End without ``[DONE]``, which is a proper end after a finish reason or after usage alone."""
         if self.state is FINISHING or self._usage_came_last:
             self._end(events)
-        elif self.data_event_seen or looks_like_event_stream(self._page):
-            self._give_up(UpstreamCut("the backend closed the connection before its answer was finished"))
         else:
-            self._fail({"error": self._page.decode("utf-8", "replace")})
+            super()._end_of_body(events)
 
     # --- a whole answer -------------------------------------------------------------------------------------
 
-    def _collect(self, data: bytes) -> None:
-        self._json_body.append(data)
-        self._json_body_size += len(data)
-        most = min(self.max_answer, self.max_event)
-        if self._json_body_size > most:
-            self._json_body.clear()
-            self._give_up(UpstreamProtocolError(f"the backend sent an answer of more than {most} bytes in one piece"))
-
-    def _read_json_body(self, events: list[Event]) -> None:
-        body = b"".join(self._json_body).strip(BEFORE_JSON)
-        check_values(body)
+    def _read_whole(self, body: bytes, events: list[Event]) -> None:
         chunk = chat_codec.decode_chunk(body)
         self.data_event_seen = True
         failure = reported_error(chunk, b"", body) if chunk.choices else strict_json.decode(body)

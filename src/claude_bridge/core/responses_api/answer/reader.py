@@ -1,43 +1,30 @@
 """The reader of answers: upstream bytes -> neutral events, for streams and whole answers alike.
 
-Only two things are decided here: what a body consists of, and when an answer is finished. Its content is read by
-`claude_bridge.core.responses_api.answer.output`; the states of an answer are in the diagram at the top of
-`claude_bridge.core.responses_api.answer.answer_state`.
+Only one thing is decided here: when an answer is finished. What a body consists of is decided by
+`claude_bridge.core.body_reader`, and what an answer contains is read by
+`claude_bridge.core.responses_api.answer.output`. In the diagram of `claude_bridge.core.answer_state` an answer begins
+with an event that has a type, and ends with one of `_ENDS`, which has the usage, too; no finish reason precedes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
-from claude_bridge.core.answer_body import BEFORE_JSON, MAX_PAGE_BYTES, check_values, looks_like_event_stream
-from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
+from claude_bridge.core.answer_body import MAX_PAGE_BYTES
+from claude_bridge.core.answer_state import ANSWERING, AWAITING_FIRST_EVENT, DONE, FAILED
+from claude_bridge.core.body_reader import BodyReader
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, Usage
-from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.responses_api import codec
-from claude_bridge.core.responses_api.answer.answer_state import (
-    ANSWERING,
-    AWAITING_FIRST_EVENT,
-    DONE,
-    FAILED,
-    UNDECIDED,
-    WHOLE_JSON,
-    AnswerState,
-)
 from claude_bridge.core.responses_api.answer.function_calls import FunctionCalls
 from claude_bridge.core.responses_api.answer.output import ARGUMENTS_DELTA, TEXT_DELTA, OutputReader
 from claude_bridge.core.responses_api.answer.usage import read_usage
 from claude_bridge.core.responses_api.wire_types import Response, StreamEvent
-from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
+from claude_bridge.core.sse import Decoder, Frame
 from claude_bridge.core.stop_sequences import StopSequences, usable
-from claude_bridge.core.work import MAX_WORK_UNITS, Work
-
-MAX_JUNK_EVENTS: Final = 3
-"""Data events without a type (such as a keep-alive text) before the stream is an error. An event that begins like an
-object and is broken is never skipped: its content would silently be missing."""
 
 _ENDS: Final[Mapping[str, str]] = {
     "response.completed": "completed",
@@ -54,44 +41,19 @@ _ERROR: Final = "error"
 
 
 @define(kw_only=True)
-class Reader:
-    """Reader of one upstream answer.
+class Reader(BodyReader):
+    """Reader of one upstream answer; what it has of any API is described in `BodyReader`.
+
+    The API has no stop sequences, so they are applied here. Nothing follows the end, so that no failure is late.
 
     :ivar dialect: the name of the dialect.
-    :ivar model: the backend's own name of the model that was asked.
-    :ivar stop_sequences: those that end the text; the API has none, so they are applied here.
     :ivar max_output_tokens: the limit of the answer that was asked for, in tokens, or None.
-    :ivar state: how far the answer has come.
-    :ivar data_event_seen: whether the backend has sent anything that is not a keep-alive.
-    :ivar failure: an error that the backend reported inside its answer, decoded, else None.
-    :ivar late_failure: always None: the event that ends an answer is its last.
-    :ivar error: what is wrong with the answer itself, else None.
-    :ivar fingerprint: always "": this API has none.
     """
 
+    event_kind: ClassVar[str] = "of the Responses API"
     dialect: str
-    random_bytes: RandomBytes
-    model: str = ""
-    tool_names: Mapping[str, str] = field(factory=dict)
-    stop_sequences: tuple[str, ...] = ()
     max_output_tokens: int | None = None
-    context_window: int | None = None
-    max_event: int = MAX_EVENT_BYTES
-    max_held: int = DEFAULT_LIMIT
-    max_answer: int = 4 * DEFAULT_LIMIT
-    state: AnswerState = field(default=UNDECIDED, init=False)
-    data_event_seen: bool = field(default=False, init=False)
-    failure: object = field(default=None, init=False)
-    late_failure: object = field(default=None, init=False)
-    error: BridgeError | None = field(default=None, init=False)
-    fingerprint: str = field(default="", init=False)
-    _decoder: Decoder = field(init=False)
     _output: OutputReader = field(init=False)
-    _work: Work = field(init=False)
-    _junk_events: int = field(default=0, init=False)
-    _json_body: list[bytes] = field(factory=list, init=False)
-    _json_body_size: int = field(default=0, init=False)
-    _page: bytes = field(default=b"", init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the parts."""
@@ -112,77 +74,11 @@ class Reader:
         """Whether the end has come; its event has the usage, too."""
         return self.state is DONE
 
-    @property
-    def done(self) -> bool:
-        """Whether `Finished` was returned; everything later is ignored."""
-        return self.state is DONE
-
-    def begin(self, headers: Mapping[str, str]) -> None:
-        """Do nothing: everything that counts is in the body."""
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Decode body bytes and return the events they complete; check `failure` and `error` afterwards."""
-        events: list[Event] = []
-        if self._is_over():
-            return events
-        self._work.left = MAX_WORK_UNITS
-        if self.state is UNDECIDED:
-            self._decide(data)
-        if self.state is WHOLE_JSON:
-            self._collect(data)
-            return events
-        try:
-            self._read_frames(self._decoder.feed(data), events)
-        except (strict_json.JsonError, UpstreamProtocolError) as problem:
-            self._give_up(problem)
-        if not self.data_event_seen and len(self._page) < MAX_PAGE_BYTES:
-            self._page = (self._page + data)[:MAX_PAGE_BYTES]
-        return events
-
-    def close(self) -> list[Event]:
-        """Return the last events, at the end of the body; sets `error` to `UpstreamCut` if the answer is unfinished."""
-        events: list[Event] = []
-        if self._is_over():
-            return events
-        self._work.left = MAX_WORK_UNITS
-        try:
-            if self.state is WHOLE_JSON:
-                self._read_json_body(events)
-            else:
-                self._read_frames(self._decoder.close(), events)
-                self._end_of_body()
-        except (strict_json.JsonError, UpstreamProtocolError) as problem:
-            self._give_up(problem)
-        return events
-
     # --- the transitions of the diagram ---------------------------------------------------------------------------
-
-    def _is_over(self) -> bool:
-        return self.state is DONE or self.state is FAILED
-
-    def _move_to(self, state: AnswerState) -> None:
-        self.state = self.state.followed_by(state)
-
-    def _decide(self, data: bytes) -> None:
-        """Distinguish a whole JSON answer from a stream by its first byte, whatever the content type says."""
-        start = data.lstrip(BEFORE_JSON)
-        if start:
-            self._move_to(WHOLE_JSON if start[:1] in b"{[" else AWAITING_FIRST_EVENT)
 
     def _begin(self, model: str | None, events: list[Event]) -> None:
         self._move_to(ANSWERING)
         events.append(Started(model or ""))
-
-    def _fail(self, failure: object) -> None:
-        self._move_to(FAILED)
-        self.failure = failure
-
-    def _give_up(self, problem: BridgeError | strict_json.JsonError) -> None:
-        """Store what is wrong as `error` instead of raising it, so that the events before it are not lost."""
-        if isinstance(problem, strict_json.JsonError):
-            problem = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
-        self._move_to(FAILED)
-        self.error = problem
 
     def _end(self, response: Response, status: str, events: list[Event]) -> None:
         """End the answer as its last event says."""
@@ -214,11 +110,6 @@ class Reader:
         return (
             usage is not None and self.max_output_tokens is not None and usage.output_tokens >= self.max_output_tokens
         )
-
-    def _window_full(self, usage: Usage | None) -> bool:
-        if usage is None or self.context_window is None:
-            return False
-        return usage.prompt_tokens + usage.output_tokens >= self.context_window
 
     # --- a stream -------------------------------------------------------------------------------------------
 
@@ -282,32 +173,11 @@ class Reader:
         if name == b"error":
             self._fail({"error": data.decode("utf-8", "replace")})
             return
-        self._junk_events += bool(data.strip())
-        if self._junk_events > MAX_JUNK_EVENTS:
-            raise UpstreamProtocolError("the backend sends events that are not of the Responses API")
-
-    def _end_of_body(self) -> None:
-        """End without the event that ends an answer: it is cut off, or no stream but a page or a line of text."""
-        if self._is_over():
-            return
-        if self.data_event_seen or looks_like_event_stream(self._page):
-            self._give_up(UpstreamCut("the backend closed the connection before its answer was finished"))
-        else:
-            self._fail({"error": self._page.decode("utf-8", "replace")})
+        self._skip_junk(data)
 
     # --- a whole answer -------------------------------------------------------------------------------------
 
-    def _collect(self, data: bytes) -> None:
-        self._json_body.append(data)
-        self._json_body_size += len(data)
-        most = min(self.max_answer, self.max_event)
-        if self._json_body_size > most:
-            self._json_body.clear()
-            self._give_up(UpstreamProtocolError(f"the backend sent an answer of more than {most} bytes in one piece"))
-
-    def _read_json_body(self, events: list[Event]) -> None:
-        body = b"".join(self._json_body).strip(BEFORE_JSON)
-        check_values(body)
+    def _read_whole(self, body: bytes, events: list[Event]) -> None:
         self.data_event_seen = True
         response = codec.decode_response(body) if body[:1] == b"{" else Response()
         if strict_json.present(response.error) or not strict_json.present(response.output):

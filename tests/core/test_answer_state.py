@@ -1,13 +1,13 @@
-"""Tests for `claude_bridge.core.chat_completions.answer.answer_state`.
+"""Tests for `claude_bridge.core.answer_state`.
 
-By what each state is left is tested with the reader.
+By what each state is left is tested with the readers.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.answer.answer_state import (
+from claude_bridge.core.answer_state import (
     ANSWERING,
     AWAITING_FIRST_EVENT,
     DONE,
