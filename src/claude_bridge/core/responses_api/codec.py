@@ -10,11 +10,9 @@ from msgspec import Raw
 
 from claude_bridge.core import json_weight
 from claude_bridge.core.answer_body import check_values
+from claude_bridge.core.lenient_json import MEND_EVENT_LIMIT, as_object, raw, raws, text
 from claude_bridge.core.responses_api import wire_types
-from claude_bridge.core.strict_json import ERRORS, JsonError, decode, encode
-
-MEND_EVENT_LIMIT: Final = 1024 * 1024
-"""Bytes of the largest event in which lone surrogates are replaced; an event is decoded in one reactor turn."""
+from claude_bridge.core.strict_json import ERRORS, decode, encode
 
 _event: Final = msgspec.json.Decoder(wire_types.StreamEvent).decode
 _response: Final = msgspec.json.Decoder(wire_types.Response).decode
@@ -29,19 +27,19 @@ def decode_event(data: bytes) -> wire_types.StreamEvent:
     except ERRORS:
         value = _object(data)
     return wire_types.StreamEvent(
-        type=_text(value.get("type")) or "",
-        delta=_text(value.get("delta")),
-        item_id=_text(value.get("item_id")),
+        type=text(value.get("type")) or "",
+        delta=text(value.get("delta")),
+        item_id=text(value.get("item_id")),
         output_index=_number(value.get("output_index")),
         content_index=_number(value.get("content_index")),
         summary_index=_number(value.get("summary_index")),
-        text=_text(value.get("text")),
-        refusal=_text(value.get("refusal")),
-        name=_text(value.get("name")),
+        text=text(value.get("text")),
+        refusal=text(value.get("refusal")),
+        name=text(value.get("name")),
         arguments=_arguments(value.get("arguments")),
-        item=_raw(value.get("item")),
-        response=_raw(value.get("response")),
-        error=_raw(value.get("error")),
+        item=raw(value.get("item")),
+        response=raw(value.get("response")),
+        error=raw(value.get("error")),
     )
 
 
@@ -52,14 +50,14 @@ def decode_response(data: bytes) -> wire_types.Response:
     except ERRORS:
         value = _object(data)
     details = value.get("incomplete_details")
-    reason = _text(details.get("reason")) if isinstance(details, dict) else None
+    reason = text(details.get("reason")) if isinstance(details, dict) else None
     return wire_types.Response(
-        object=_text(value.get("object")),
-        status=_text(value.get("status")),
-        model=_text(value.get("model")),
-        output=_raw(value.get("output")),
-        usage=_raw(value.get("usage")),
-        error=_raw(value.get("error")),
+        object=text(value.get("object")),
+        status=text(value.get("status")),
+        model=text(value.get("model")),
+        output=raw(value.get("output")),
+        usage=raw(value.get("usage")),
+        error=raw(value.get("error")),
         incomplete_details=None if reason is None else wire_types.IncompleteDetails(reason),
     )
 
@@ -73,14 +71,14 @@ def decode_item(data: bytes) -> wire_types.OutputItem:
     except ERRORS:
         value = _object(data)
     return wire_types.OutputItem(
-        type=_text(value.get("type")) or "",
-        id=_text(value.get("id")),
-        call_id=_text(value.get("call_id")),
-        name=_text(value.get("name")),
+        type=text(value.get("type")) or "",
+        id=text(value.get("id")),
+        call_id=text(value.get("call_id")),
+        name=text(value.get("name")),
         arguments=_arguments(value.get("arguments")),
-        content=_raws(value.get("content")),
-        summary=_raws(value.get("summary")),
-        encrypted_content=_text(value.get("encrypted_content")),
+        content=raws(value.get("content")),
+        summary=raws(value.get("summary")),
+        encrypted_content=text(value.get("encrypted_content")),
     )
 
 
@@ -92,15 +90,14 @@ def decode_part(data: bytes) -> wire_types.OutputPart:
         value = decode(data, mend_limit=MEND_EVENT_LIMIT)
     if not isinstance(value, dict):
         return wire_types.OutputPart()
-    return wire_types.OutputPart(_text(value.get("type")) or "", _text(value.get("text")), _text(value.get("refusal")))
+    return wire_types.OutputPart(text(value.get("type")) or "", text(value.get("text")), text(value.get("refusal")))
 
 
 def decode_output(data: bytes) -> list[Raw]:
     """Return the items of an answer, each undecoded; none if there is no list."""
     if len(data) > json_weight.MAX_UNCHECKED_BYTES:
         check_values(bytes(data))
-    value = decode(data, mend_limit=MEND_EVENT_LIMIT)
-    return _raws(value) or []
+    return raws(decode(data, mend_limit=MEND_EVENT_LIMIT)) or []
 
 
 def encode_tool(tool: wire_types.FunctionTool) -> Raw:
@@ -116,14 +113,7 @@ def encode_request(request: wire_types.ResponseRequest, items: Iterable[wire_typ
 
 def _object(data: bytes) -> dict[str, Any]:
     check_values(data)
-    value = decode(data, mend_limit=MEND_EVENT_LIMIT)
-    if not isinstance(value, dict):
-        raise JsonError("it is not a JSON object")
-    return value
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return as_object(decode(data, mend_limit=MEND_EVENT_LIMIT))
 
 
 def _number(value: object) -> int | None:
@@ -132,13 +122,4 @@ def _number(value: object) -> int | None:
 
 def _arguments(value: object) -> str | None:
     """Return arguments as text; some servers send them as an object."""
-    return encode(value).decode() if isinstance(value, dict) else _text(value)
-
-
-def _raws(value: object) -> list[Raw] | None:
-    """Return the values of a list raw, of too many one more than the limit, so that the reader notices."""
-    return [_raw(each) for each in value[: json_weight.MAX_PARTS + 1]] if isinstance(value, list) else None
-
-
-def _raw(value: object) -> Raw:
-    return wire_types.EMPTY if value is None else Raw(encode(value))
+    return encode(value).decode() if isinstance(value, dict) else text(value)
