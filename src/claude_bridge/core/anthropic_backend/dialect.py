@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Literal
 from attrs import frozen
 
 from claude_bridge.core.backend_api import Clues, DialectDecision, first_recognised
+from claude_bridge.core.server import Server
 
 Signatures = Literal["checked", "unchecked"]
 
@@ -28,25 +29,11 @@ class Traits:
 
 
 @frozen
-class Generic:
-    """A server of which nothing is known: nothing is left out until it refuses it.
+class Generic(Server):
+    """A server of which nothing is known: nothing is left out until it refuses it."""
 
-    :cvar hosts: host names, or suffixes with a leading dot, by which the server is recognised.
-    """
-
-    name: ClassVar[str] = "generic"
     server: ClassVar[str] = "Any other server with the Messages API"
-    known_by: ClassVar[str] = ""
-    hosts: ClassVar[tuple[str, ...]] = ()
-    key_header: ClassVar[str] = "Authorization"
-    is_anthropic: ClassVar[bool] = False
-    lists: ClassVar[tuple[str, ...]] = ()
-    speaks_for_itself: ClassVar[bool] = False
     default_traits: ClassVar[Traits] = Traits()
-
-    def recognised(self, clues: Clues) -> str:
-        """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
-        return clues.host_among(self.hosts)
 
     def traits(self, model: str) -> Traits:
         """Return the traits of a model."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Protocol
 from attrs import fields, frozen
 
 from claude_bridge.core import json_weight, strict_json
-from claude_bridge.core.backend_api import Clues, ServerDialect, TokenizerEndpoint
+from claude_bridge.core.backend_api import ServerDialect, TokenizerEndpoint
 from claude_bridge.core.chat_completions import finish_and_usage
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
@@ -26,6 +26,7 @@ from claude_bridge.core.chat_completions.openai_types import (
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.events import Usage
+from claude_bridge.core.server import Server
 
 __all__ = ["Dialect", "Generic", "Shaping", "StateCollector"]
 
@@ -105,30 +106,17 @@ class Dialect(ServerDialect, Protocol):
 
 
 @frozen
-class Generic:
+class Generic(Server):
     """A server that behaves as the OpenAI SDK's types say, whose answers are read as leniently as possible.
 
     Subclasses override as little as possible.
-
-    :cvar hosts: host names, or suffixes with a leading dot, by which the server is recognised.
     """
 
-    name: ClassVar[str] = "generic"
     server: ClassVar[str] = "A server that does what the OpenAI SDK's types say, read as forgivingly as possible"
-    known_by: ClassVar[str] = ""
     notes: ClassVar[tuple[str, ...]] = ()
-    hosts: ClassVar[tuple[str, ...]] = ()
     tokenizer: ClassVar[TokenizerEndpoint | None] = None
-    key_header: ClassVar[str] = "Authorization"
-    is_anthropic: ClassVar[bool] = False
-    lists: ClassVar[tuple[str, ...]] = ()
-    speaks_for_itself: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
     default_traits: ClassVar[Traits] = Traits()
-
-    def recognised(self, clues: Clues) -> str:
-        """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
-        return clues.host_among(self.hosts)
 
     def traits(self, model: str) -> Traits:
         """Return the same traits for all models."""

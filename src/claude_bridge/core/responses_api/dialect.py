@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Final
 
 from attrs import fields, frozen
 
-from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
+from claude_bridge.core.backend_api import TokenizerEndpoint
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.responses_api.traits import Traits
+from claude_bridge.core.server import Server
 
 COUNTED: Final = (
     *("model", "reasoning", "text", "tool_choice", "parallel_tool_calls", "tools"),
@@ -24,33 +25,21 @@ COUNTER: Final = TokenizerEndpoint(path="responses/input_tokens", key="input_tok
 
 
 @frozen
-class Generic:
+class Generic(Server):
     """A server that nobody knows.
 
-    Subclasses override as little as possible. Implements `claude_bridge.core.backend_api.ServerDialect`.
+    Subclasses override as little as possible.
 
-    :cvar hosts: host names, or suffixes with a leading dot, by which the server is recognised.
     :cvar can_reason_less: whether the lowest level is asked for if reasoning cannot be switched off; a server that
         nobody knows is asked for nothing then.
     :cvar least_limit: tokens of the smallest ``max_output_tokens`` that it takes.
     """
 
-    name: ClassVar[str] = "generic"
     server: ClassVar[str] = "A server that does what OpenAI documents, read as forgivingly as possible"
-    known_by: ClassVar[str] = ""
-    hosts: ClassVar[tuple[str, ...]] = ()
     tokenizer: ClassVar[TokenizerEndpoint | None] = None
-    key_header: ClassVar[str] = "Authorization"
-    lists: ClassVar[tuple[str, ...]] = ()
-    speaks_for_itself: ClassVar[bool] = False
-    is_anthropic: ClassVar[bool] = False
     can_reason_less: ClassVar[bool] = False
     least_limit: ClassVar[int] = 1
     default_traits: ClassVar[Traits] = Traits()
-
-    def recognised(self, clues: Clues) -> str:
-        """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
-        return clues.host_among(self.hosts)
 
     def traits(self, model: str) -> Traits:
         """Return the traits of ``model`` at this server."""
