@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, Self
 
 from attrs import evolve, fields, frozen
 
-from claude_bridge.core import models_endpoint
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.backend_api import (
     Advice,
@@ -31,9 +30,8 @@ from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.json_schema.sanitising import SanitisingWork, sanitising_work
-from claude_bridge.core.model_list import ModelList
+from claude_bridge.core.openai_kind import OpenAIKind
 from claude_bridge.core.strict_json import Raw
-from claude_bridge.core.upstream_errors import classification
 
 _TRAITS: Final = frozenset(each.name for each in fields(Traits))
 
@@ -146,15 +144,11 @@ class ChatTarget(Target):
 
 
 @frozen
-class ChatCompletions:
+class ChatCompletions(OpenAIKind):
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
 
     api_name: ClassVar[str] = "chat completions"
-    passes_through: ClassVar[bool] = False
     request_path: ClassVar[str] = REQUEST_PATH
-    models_path: ClassVar[str] = "models"
-    places: ClassVar[Sequence[str]] = models_endpoint.PLACES
-    headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def base(self, url: str) -> str:
         """Return the url without ``/chat/completions``."""
@@ -205,18 +199,6 @@ class ChatCompletions:
             max_output_tokens=max_output_tokens,
             strip_attribution=strip_attribution,
         )
-
-    def read_models(self, body: bytes) -> ModelList | None:
-        """Return the list of models in a response's body, or None if it contains none."""
-        return models_endpoint.read_models(body)
-
-    def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
-        """Return the failure that an error response reports."""
-        return classification.from_response(status, headers, body, now=now)
-
-    def read_error(self, value: object) -> UpstreamFailure:
-        """Return the failure that a decoded error inside an answer reports."""
-        return classification.from_error(value)
 
 
 CHAT_COMPLETIONS: Final = ChatCompletions()

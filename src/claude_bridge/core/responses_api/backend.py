@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, Self
 
 from attrs import evolve, frozen
 
-from claude_bridge.core import models_endpoint
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.backend_api import (
     Advice,
@@ -24,14 +23,14 @@ from claude_bridge.core.backend_api import (
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.json_schema.sanitising import SanitisingWork, sanitising_work
-from claude_bridge.core.model_list import ModelList
+from claude_bridge.core.openai_kind import OpenAIKind
 from claude_bridge.core.responses_api import refusals, translation
 from claude_bridge.core.responses_api.answer.reader import Reader
 from claude_bridge.core.responses_api.dialect import GENERIC, Generic, Target, as_fields
 from claude_bridge.core.responses_api.dialects.registry import DIALECTS, decide
 from claude_bridge.core.responses_api.traits import TRAIT_WORDS
 from claude_bridge.core.responses_api.translation import Translation
-from claude_bridge.core.upstream_errors import advice, classification
+from claude_bridge.core.upstream_errors import advice
 
 REQUEST_PATH: Final = "responses"
 UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
@@ -143,15 +142,11 @@ class ResponsesTarget(Target):
 
 
 @frozen
-class ResponsesApi:
+class ResponsesApi(OpenAIKind):
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
 
     api_name: ClassVar[str] = "the Responses API"
-    passes_through: ClassVar[bool] = False
     request_path: ClassVar[str] = REQUEST_PATH
-    models_path: ClassVar[str] = "models"
-    places: ClassVar[Sequence[str]] = models_endpoint.PLACES
-    headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def base(self, url: str) -> str:
         """Return the url without ``/responses``, or without ``/chat/completions`` beside it."""
@@ -204,18 +199,6 @@ class ResponsesApi:
             max_output_tokens=max_output_tokens,
             strip_attribution=strip_attribution,
         )
-
-    def read_models(self, body: bytes) -> ModelList | None:
-        """Return the list of models in a response's body, or None if it contains none."""
-        return models_endpoint.read_models(body)
-
-    def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
-        """Return the failure that an error response reports."""
-        return classification.from_response(status, headers, body, now=now)
-
-    def read_error(self, value: object) -> UpstreamFailure:
-        """Return the failure that a decoded error inside an answer reports."""
-        return classification.from_error(value)
 
 
 RESPONSES_API: Final = ResponsesApi()
