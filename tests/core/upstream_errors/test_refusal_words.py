@@ -6,7 +6,13 @@ import re
 
 import pytest
 
-from claude_bridge.core.upstream_errors.refusal_words import listed_levels, refused, weaker_tool_choice
+from claude_bridge.core.upstream_errors.refusal_words import (
+    levels_without_none,
+    listed_levels,
+    other_levels,
+    refused,
+    weaker_tool_choice,
+)
 
 
 class FieldTests:
@@ -31,6 +37,17 @@ class LevelTests:
         """Those behind the words, not the refused one before them."""
         words = "Unsupported value: 'minimal'. Supported values are: 'none', 'low', and 'high'."
         assert listed_levels(words) == ("none", "low", "high")
+
+    def test_other(self) -> None:
+        """They help only if the refused one is not among them."""
+        assert other_levels("effort must be one of: low, high", "minimal") == ("low", "high")
+        assert other_levels("effort must be one of: low, high", "low") is None
+        assert other_levels("effort is wrong", "low") is None
+
+    def test_without_none(self) -> None:
+        """Where reasoning cannot be switched off, the lowest other level is used."""
+        assert levels_without_none(("none", "low", "high")) == ("low", "high")
+        assert levels_without_none(("low", "high")) is None
 
 
 class ToolChoiceTests:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from claude_bridge.core.backend_api import Adjustment, Advice, UpstreamFailure
-from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.responses_api.traits import RequestField
 from claude_bridge.core.responses_api.translation import Translation
 from claude_bridge.core.responses_api.wire_types import NamedToolChoice
@@ -23,9 +22,11 @@ from claude_bridge.core.upstream_errors.refusal_words import (
     MANDATORY,
     NOT,
     SCHEMA,
+    SYSTEM_FIRST,
     TOOL_CHOICE,
     any_of,
-    listed_levels,
+    levels_without_none,
+    other_levels,
     refused,
     weaker_tool_choice,
 )
@@ -92,18 +93,6 @@ def _weaker_tool_choice(sent: Translation, text: str) -> str:
 
 def _effort(sent: Translation) -> str | None:
     return sent.fields.reasoning.effort if sent.fields.reasoning is not None else None
-
-
-def _listed_levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Return the levels that a refusal lists, or None if the refused one is among them."""
-    found = listed_levels(text)
-    return found if found and _effort(sent) not in found else None
-
-
-def _levels_without_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Return the levels without "none", so that the lowest is used instead, or None if it is not among them."""
-    levels = sent.target.reasoning_levels
-    return tuple(level for level in levels if level != "none") if "none" in levels else None
 
 
 def _also_drop(name: RequestField) -> Callable[[Translation, str], tuple[RequestField, ...]]:
@@ -183,8 +172,13 @@ RULES: Final[tuple[Rule[Translation], ...]] = (
         _off,
     ),
     *_drop_rules(),
-    Rule("reasoning_levels", MANDATORY, lambda sent: sent.fields.reasoning, _levels_without_none),
-    Rule("reasoning_levels", LEVELS, _effort, _listed_levels),
+    Rule(
+        "reasoning_levels",
+        MANDATORY,
+        lambda sent: sent.fields.reasoning,
+        lambda sent, _text: levels_without_none(sent.target.reasoning_levels),
+    ),
+    Rule("reasoning_levels", LEVELS, _effort, lambda sent, text: other_levels(text, _effort(sent))),
     Rule(
         "reasoning_control",
         any_of(
@@ -217,7 +211,7 @@ RULES: Final[tuple[Rule[Translation], ...]] = (
     ),
     Rule(
         "system_messages",
-        any_of(r"system messages? must (?:be|come|appear) (?:at the |the )?(?:beginning|first|start)"),
+        SYSTEM_FIRST,
         lambda sent: sent.target.system_messages == "inline",
         lambda _sent, _text: "fold",
     ),

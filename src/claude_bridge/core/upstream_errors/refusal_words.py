@@ -90,6 +90,8 @@ TOOL_CHOICE: Final = any_of(
     r"(?:not support|unsupported|invalid|unknown|that support)\b.{0,60}?tool.?choice",
     r"tool_choice: (?:input should be|extra inputs)",
 )
+SYSTEM_FIRST: Final = any_of(r"system messages? must (?:be|come|appear) (?:at the |the )?(?:beginning|first|start)")
+
 LEVELS: Final = any_of(
     r"(?:reasoning.?)?effort\b.{0,120}?(?:supported values|one of|should be|expected|valid|available)",
     r"invalid reasoning value: .{0,40}\(must be",
@@ -102,6 +104,17 @@ def listed_levels(text: str) -> tuple[ReasoningLevel, ...]:
     """Return the levels of reasoning that a refusal lists."""
     listed = _LISTED.split(text, maxsplit=1)[-1]
     return tuple(level for level in get_args(ReasoningLevel) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
+
+
+def other_levels(text: str, refused_level: str | None) -> tuple[ReasoningLevel, ...] | None:
+    """Return the levels that a refusal lists, or None if there are none or the refused one is among them."""
+    found = listed_levels(text)
+    return found if found and refused_level not in found else None
+
+
+def levels_without_none(levels: tuple[ReasoningLevel, ...]) -> tuple[ReasoningLevel, ...] | None:
+    """Return the levels without "none", so that the lowest is used instead, or None if it is not among them."""
+    return tuple(level for level in levels if level != "none") if "none" in levels else None
 
 
 def weaker_tool_choice(word: str | None, text: str, *, named: bool) -> str:

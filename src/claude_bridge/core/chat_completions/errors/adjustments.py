@@ -25,9 +25,11 @@ from claude_bridge.core.upstream_errors.refusal_words import (
     NOT,
     NOT_BESIDE_TOOLS,
     SCHEMA,
+    SYSTEM_FIRST,
     TOOL_CHOICE,
     any_of,
-    listed_levels,
+    levels_without_none,
+    other_levels,
     refused,
     weaker_tool_choice,
 )
@@ -96,19 +98,7 @@ def _weaker_tool_choice(sent: Translation, text: str) -> str:
     return weaker_tool_choice(None if isinstance(choice, NamedToolChoice) else choice, text, named=named)
 
 
-def _listed_levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Return the levels that a refusal lists, or None if the refused one is among them."""
-    found = listed_levels(text)
-    return found if found and sent.fields.reasoning_effort not in found else None
-
-
 _CONTROLS_WITH_LEVELS: Final = frozenset({"effort", "reasoning"})
-
-
-def _levels_without_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Return the levels without "none", so that the lowest is used instead, or None if it is not among them."""
-    levels = sent.target.reasoning_levels
-    return tuple(level for level in levels if level != "none") if "none" in levels else None
 
 
 # OpenAI from gpt-5.4 on, which reason by default; some deployments at Azure refuse "none", too (`OpenAI.shape`).
@@ -220,7 +210,7 @@ RULES: Final[tuple[Rule[Translation], ...]] = (
         "reasoning_levels",
         MANDATORY,
         lambda sent: sent.target.reasoning_control in _CONTROLS_WITH_LEVELS,
-        _levels_without_none,
+        lambda sent, _text: levels_without_none(sent.target.reasoning_levels),
     ),
     Rule("reasoning_control", MANDATORY, lambda sent: sent.extra & _CONTROLS, lambda _sent, _text: "none"),
     Rule("reasoning_levels", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _only_level_none),
@@ -229,7 +219,7 @@ RULES: Final[tuple[Rule[Translation], ...]] = (
         "reasoning_levels",
         LEVELS,
         lambda sent: sent.fields.reasoning_effort is not None,
-        _listed_levels,
+        lambda sent, text: other_levels(text, sent.fields.reasoning_effort),
     ),
     Rule(
         "reasoning_control",
@@ -270,7 +260,7 @@ RULES: Final[tuple[Rule[Translation], ...]] = (
     ),
     Rule(
         "system_messages",
-        any_of(r"system messages? must (?:be|come|appear) (?:at the |the )?(?:beginning|first|start)"),
+        SYSTEM_FIRST,
         lambda sent: sent.target.system_messages == "inline",
         lambda _sent, _text: "fold",
     ),
