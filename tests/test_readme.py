@@ -80,7 +80,6 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "claude-bridge import FILE": "docs/coming-from.md: claude-bridge import",
     "claude-bridge key new alice": "docs/keys.md: claude-bridge key new",
     "claude-bridge statusline": "src/claude_bridge/cli/client_commands.py: statusline",
-    "sudo claude-bridge setup --managed": "src/claude_bridge/cli/options.py: --managed",
     'sudo "$(command -v claude-bridge)" setup --managed --config FILE': "src/claude_bridge/cli/options.py: --managed",
     'sudo "$(command -v claude-bridge)" undo --managed': "src/claude_bridge/cli/options.py: --managed",
 }
