@@ -1,7 +1,7 @@
 """The recording in the README: ``python -m tools.recording`` draws it, with ``--record CLAUDE`` from a new run.
 
 The transcript of a real run is kept in ``docs/recording.json``: the demo, which installs its real model, and then the
-real Claude Code behind ``claude-bridge launch``, with a scripted model that has it count files. The picture,
+real Claude Code behind ``claude-bridge launch``, with a scripted model that has it look something up. The picture,
 ``docs/recording.svg``, is made of the transcript alone. Waits are shortened, the home and the model's address are
 replaced, and notes that Claude Code writes for other programs are left out; the rest is as it was printed.
 """
@@ -35,7 +35,7 @@ PICTURE: Final = ROOT / "docs" / "recording.svg"
 URL: Final = "http://127.0.0.1:8000/v1"
 HOME: Final = "/home/you"
 DEMO: Final = "claude-bridge demo --once"
-LAUNCH: Final = 'claude-bridge launch --url http://127.0.0.1:8000/v1 -- -p "How many Python files are in src?"'
+LAUNCH: Final = 'claude-bridge launch --url http://127.0.0.1:8000/v1 -- -p "Which Python does this need?"'
 
 TYPING: Final = 0.03
 """Seconds for one letter that is typed."""

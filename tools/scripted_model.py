@@ -1,4 +1,6 @@
-"""A model for recordings, without a model: it has the client count files, and then says how many there are.
+"""A model for recordings, without a model: it has the client look up which Python the project needs, and says it.
+
+The answer holds for longer than a recording: it is no number that changes with every commit.
 
 ``python -m tools.scripted_model`` serves it on a free port of loopback, and prints its address.
 """
@@ -6,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any, Final
 
@@ -19,10 +22,11 @@ from claude_bridge.testing.received import Received
 
 MODEL: Final = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 WINDOW: Final = 131_072
-COUNT: Final = "find src -name '*.py' | wc -l"
+LOOK_UP: Final = "grep requires-python pyproject.toml"
 ANNOUNCEMENT: Final = "listening on "
 
 _PAUSE: Final = 0.05
+_VERSION: Final = re.compile(r">=(\d[\d.]*\d)")
 
 
 def answer(received: Received) -> Answer:
@@ -31,16 +35,22 @@ def answer(received: Received) -> Answer:
     if "messages" not in request:
         return error(400, {"message": "messages is missing", "type": "invalid_request_error"})
     last, offered = request["messages"][-1], {tool["function"]["name"] for tool in request.get("tools", ())}
-    text = "Counting files"
+    text = "Which Python it needs"
     called: tuple[ToolCall, ...] = ()
     if last["role"] == "tool":
-        text = f"There are {_text(last['content']).strip()} Python files in src."
+        text = needed(_text(last["content"]))
     elif "Bash" in offered:
-        arguments = json.dumps({"command": COUNT, "description": "Count Python files"})
+        arguments = json.dumps({"command": LOOK_UP, "description": "Look up the Python version"})
         text, called = "", (ToolCall(id="call_1", name="Bash", arguments=arguments),)
     if not request.get("stream"):
         return chat_json(text=text or None, tool_calls=called, model=MODEL)
     return sse(chat_stream(text=text, tool_calls=called, model=MODEL), pause=_PAUSE)
+
+
+def needed(line: str) -> str:
+    """Return a sentence about the oldest Python that a line of pyproject.toml allows."""
+    version = _VERSION.search(line)
+    return f"This project needs Python {version[1]} or later." if version else "This project does not say."
 
 
 def _text(content: Any) -> str:  # noqa: ANN401 - JSON

@@ -34,7 +34,7 @@ from tools.recording import (
     read,
     written,
 )
-from tools.scripted_model import COUNT
+from tools.scripted_model import LOOK_UP, needed
 from tools.terminal_run import Chunk
 
 COMMANDS: Final = read(TRANSCRIPT.read_text("utf-8"))
@@ -162,10 +162,10 @@ class TranscriptTests:
         assert f"Question: {show.QUESTION}" in lines(COMMANDS[0].output)
 
     def test_launch(self) -> None:
-        """What Claude Code says at last is what the scripted model makes of a count."""
-        (line,) = lines(COMMANDS[1].output)
-        assert re.fullmatch(r"There are \d+ Python files in src\.", line)
-        assert COUNT.startswith("find src ")
+        """What Claude Code says at last is what the scripted model makes of this project's own file."""
+        _, word, file = LOOK_UP.split()
+        (found,) = (each for each in (ROOT / file).read_text("utf-8").splitlines() if word in each)
+        assert lines(COMMANDS[1].output) == [needed(found)]
 
     @pytest.mark.model
     @pytest.mark.timeout(900)
@@ -185,6 +185,5 @@ class TranscriptTests:
     @pytest.mark.skipif(npm() is None, reason="npm is not installed, so Claude Code cannot be")
     @pytest.mark.timeout(900)
     def test_real_launch(self, tmp_path: Path) -> None:
-        """The real Claude Code, started by `launch`, says the same today, the number apart."""
-        told = lines(launched(tmp_path, installed()).output)
-        assert [without_numbers(line) for line in told] == [without_numbers(line) for line in lines(COMMANDS[1].output)]
+        """The real Claude Code, started by `launch`, says the same today."""
+        assert lines(launched(tmp_path, installed()).output) == lines(COMMANDS[1].output)

@@ -6,7 +6,7 @@ from typing import Any
 
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.received import Received
-from tools.scripted_model import COUNT, answer
+from tools.scripted_model import LOOK_UP, answer
 
 BASH = {"type": "function", "function": {"name": "Bash", "parameters": {}}}
 
@@ -20,17 +20,19 @@ class AnswerTests:
     """Its answers."""
 
     def test_calls_bash(self) -> None:
-        """It counts files first."""
+        """It has something looked up first."""
         told = repr(asked(messages=[{"role": "user", "content": "?"}], tools=[BASH]))
-        assert all(word in told for word in ("Bash", *COUNT.replace("'", "").split()))
+        assert all(word in told for word in ("Bash", *LOOK_UP.split()))
 
     def test_says_the_result(self) -> None:
-        """Then it says how many there are, streamed or not."""
-        messages = [{"role": "tool", "content": "12\n"}]
-        assert "There are 12 Python files in src." in repr(asked(messages=messages, tools=[BASH]))
-        assert "There are 12" in repr(asked(messages=messages, tools=[BASH], stream=True))
+        """Then it says what was found, streamed or not."""
+        messages = [{"role": "tool", "content": 'requires-python = ">=3.99.1"\n'}]
+        assert "This project needs Python 3.99.1 or later." in repr(asked(messages=messages, tools=[BASH]))
+        assert "Python 3.99.1" in repr(asked(messages=messages, tools=[BASH], stream=True))
+        nothing = [{"role": "tool", "content": "grep: pyproject.toml: No such file or directory"}]
+        assert "This project does not say." in repr(asked(messages=nothing, tools=[BASH]))
 
     def test_side_jobs(self) -> None:
         """A request without tools gets a title, and one that is none is refused."""
-        assert "Counting files" in repr(asked(messages=[{"role": "user", "content": "?"}]))
+        assert "Which Python it needs" in repr(asked(messages=[{"role": "user", "content": "?"}]))
         assert "messages is missing" in repr(asked())
