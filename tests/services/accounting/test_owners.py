@@ -57,6 +57,12 @@ class NameTests:
         assert owners.of_credential(ONE) == expected
         assert "kkkk" not in repr(owners)
 
+    def test_stays_what_ledgers_have(self) -> None:
+        """The fingerprint of a credential is the same in every version, whatever was asked for in between."""
+        owners = Owners(directory=None, random_bytes=lambda count: b"k" * count)
+        kept = "3ca363f95ad0ded9821faf40d67181bcb602d63ed7c631150ee1bf7581450345"
+        assert [owners.of_credential(each) == kept for each in (ONE, OTHER, ONE)] == [True, False, True]
+
     def test_any_characters(self) -> None:
         """A header may hold any bytes."""
         owners = Owners(directory=None)
