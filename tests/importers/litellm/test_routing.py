@@ -133,6 +133,18 @@ class PriceTests:
         draft = draft_of("model_list:\n" + entry("my/a", "groq/m", ", max_budget: 5, budget_duration: 1d"))
         assert [(each.name, each.whom, each.per) for each in draft.budgets] == [("my-a", "model my/a", "day")]
 
+    def test_budgets_of_names_alike(self) -> None:
+        """No two budgets have one name, as models may whose names differ only in what a budget's may not have."""
+        budget = ", max_budget: 5, budget_duration: 1d"
+        models = "".join(entry(name, f"groq/m{number}", budget) for number, name in enumerate(("my/a", "my-a", "all")))
+        draft = draft_of(f"model_list:\n{models}litellm_settings: {{max_budget: 9, budget_duration: 1d}}\n")
+        assert [(each.name, each.whom) for each in draft.budgets] == [
+            ("all", "all"),
+            ("my-a", "model my/a"),
+            ("my-a-2", "model my-a"),
+            ("all-2", "model all"),
+        ]
+
 
 class PatternTests:
     """Patterns."""

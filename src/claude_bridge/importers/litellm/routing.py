@@ -35,6 +35,9 @@ from claude_bridge.importers.names import UniqueNames, model_alias, plain_name
 EVERY: Final = "*"
 """The name whose fallbacks hold for every name without others."""
 
+TOTAL_BUDGET: Final = "all"
+"""The NAME of the budget for all requests, which no other has."""
+
 _LONG: Final = "[1m]"
 _MOST_ATTEMPTS: Final = 100
 _USUAL_WAIT: Final = 120.0
@@ -83,6 +86,7 @@ class Assembly:
     _backends: BackendSections = field(init=False)
     _aliases: UniqueNames = Factory(UniqueNames)
     _route_names: UniqueNames = Factory(UniqueNames)
+    _budget_names: UniqueNames = Factory(UniqueNames)
     _members: dict[str, list[str]] = field(factory=dict)
     _by_identifier: dict[str, str] = Factory(dict)
     _priced: dict[tuple[str, str], ImportedPrice] = Factory(dict)
@@ -101,6 +105,7 @@ class Assembly:
         self._slots = {name: slots_of(found) for name, found in self._groups.items()}
         self._backends.expect(slot for slots in self._slots.values() for slot in slots)
         self._route_names.take(DEFAULT)
+        self._budget_names.take(TOTAL_BUDGET)
         passing = self._passing()
         self._add_models()
         self._add_routes()
@@ -215,7 +220,7 @@ class Assembly:
             amount, per = facts.budget
             self.draft.budgets.append(
                 ImportedBudget(
-                    name=plain_name(alias, "model"),
+                    name=self._budget_names.take(plain_name(alias, "model")),
                     came_from=slot.first.path,
                     whom=f"model {alias}",
                     amount=amount,

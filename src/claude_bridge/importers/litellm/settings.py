@@ -31,7 +31,7 @@ from claude_bridge.importers.litellm.meanings import (
 )
 from claude_bridge.importers.litellm.model_entries import Defaults
 from claude_bridge.importers.litellm.notes import Notes
-from claude_bridge.importers.litellm.routing import EVERY, Rules
+from claude_bridge.importers.litellm.routing import EVERY, TOTAL_BUDGET, Rules
 from claude_bridge.importers.litellm.table import Table
 from claude_bridge.importers.litellm.values import Values, fits_a_line
 from claude_bridge.importers.litellm.yaml_reader import Scalar, Tree, texts
@@ -248,7 +248,7 @@ class Settings:
                 draft.budgets.insert(
                     0,
                     ImportedBudget(
-                        name="all", came_from=table.at("max_budget"), whom="all", amount=budget[0], per=budget[1]
+                        name=TOTAL_BUDGET, came_from=table.at("max_budget"), whom="all", amount=budget[0], per=budget[1]
                     ),
                 )
 
