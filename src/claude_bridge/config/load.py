@@ -23,9 +23,9 @@ from claude_bridge.config.structure import structure
 from claude_bridge.config.variables import LISTEN_OPTION, Overrides, describe_source, read_environment
 from claude_bridge.config.variables import SECTION as ENVIRONMENT
 
-MAX_FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 16 * 1024 * 1024
 """Bytes read of any file: far more than a configuration or a bundle of certificates holds, so that a path
-such as ``/dev/zero`` ends in an error instead of in swap."""
+such as ``/dev/zero`` ends in an error instead of in swap. One made of a LiteLLM file with 2,000 models has 1 MB."""
 
 
 def read_file(path: str) -> bytes:
