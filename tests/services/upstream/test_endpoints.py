@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
@@ -382,7 +382,7 @@ class ConnectLimitTests:
     async def test_limit_through_the_client(self, bench: Bench, monkeypatch: Any) -> None:
         """A backend that does not accept within connect_timeout is unreachable, and the seconds are told."""
         monkeypatch.setattr(
-            "claude_bridge.services.upstream.endpoints.HostnameEndpoint", lambda *_, **__: DeafEndpoint()
+            "claude_bridge.services.upstream.endpoints.TCP4ClientEndpoint", lambda *_, **__: DeafEndpoint()
         )
         _, backend = bench.serve(answer, connect_timeout=0.1)
         notes = Notes()
@@ -402,3 +402,17 @@ class EndpointsTests:
         first = endpoints.endpoint(Origin("http", "h", 1))
         assert endpoints.endpoint(Origin("http", "h", 1)) is first
         assert endpoints.endpoint(Origin("http", "h", 2)) is not first
+
+    @pytest.mark.parametrize(
+        ("host", "kind"),
+        [
+            ("127.0.0.1", TCP4ClientEndpoint),
+            ("::1", TCP6ClientEndpoint),
+            ("localhost", HostnameEndpoint),
+            ("1.2.3", HostnameEndpoint),
+        ],
+    )
+    def test_only_names_are_resolved(self, reactor: Any, host: str, kind: type) -> None:
+        """An address is connected to as it is."""
+        endpoint: Any = Endpoints(reactor, Backend(name="b")).endpoint(Origin("http", host, 1))
+        assert type(endpoint._endpoint) is kind
