@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from twisted.web.http import HTTPChannel
 
 from claude_bridge.edge import request
 from claude_bridge.edge.memory_budget import COPIES_OF_BODY
-from claude_bridge.edge.request import BridgeRequest
+from claude_bridge.edge.request import TWISTED_NAMES, BridgeRequest
 from tests.edge.stage import Answered, Edge, Line
 from tests.services.exchange.stage import HELLO, ONE, asking, configured
 
@@ -263,7 +264,22 @@ class OpenStreamTests:
         listed.ask("GET", "/v1/models")
         names.update(*(vars(request) for request in requests))
         assert len(requests) == 5
-        assert len(names) <= 30, sorted(names)
+        assert names == {*TWISTED_NAMES, "_disconnected"}
+        assert len(names) <= 30
+
+    def test_requests_at_the_same_time_share_the_names(self) -> None:
+        """However many are open at once, neither a request nor its connection has a table of names of its own."""
+        edge = Edge()
+        lines = [edge.line() for _ in range(40)]
+        for line in lines:
+            line.post(asking(stream=True))
+        for call in edge.client.calls:
+            call.head()
+            call.data(b"".join(HELLO[:2]))
+        for line in lines:
+            (request,) = line.channel.requests
+            for attributes in (vars(request), vars(line.channel)):
+                assert sys.getsizeof(attributes) < sys.getsizeof(dict(attributes)) / 2, sorted(attributes)
 
     def test_heads_are_let_go(self) -> None:
         """Once the first bytes are out neither head is kept, and the answer goes on and ends as ever."""

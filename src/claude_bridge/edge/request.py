@@ -20,6 +20,7 @@ from claude_bridge.core import ids
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
+from claude_bridge.edge.attribute_names import share_names
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.incoming_body import IncomingBody
 from claude_bridge.edge.memory_budget import COPIES_OF_BODY, MemoryBudget, Share
@@ -39,6 +40,14 @@ LARGE_BODY_BYTES: Final = 1024 * 1024
 """Bytes from which on a body is inspected before it is decoded; smaller ones are measured later, and only if needed."""
 
 NOBODY: Final = ClientIdentity()
+
+TWISTED_NAMES: Final = (
+    *("_adapterCache", "_parsePOSTFormSubmission", "args", "channel", "chunked", "client", "clientproto", "code"),
+    *("code_message", "content", "cookies", "finished", "host", "method", "notifications", "path", "postpath"),
+    *("prepath", "producer", "queued", "received_cookies", "requestHeaders", "responseHeaders", "sentLength", "site"),
+    *("startedWriting", "streamingProducer", "transport", "uri"),
+)
+"""The attributes that Twisted's request has by the end of a streamed response."""
 
 ALWAYS_SENT: Final = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
 """Headers of every response: a web page that embeds one of our URLs cannot read it, whatever type it expects."""
@@ -419,6 +428,9 @@ class BridgeRequest(Request):
         self._discarded += size
         if self._discarded > MAX_DISCARDED_BYTES:
             self.abort()
+
+
+share_names(BridgeRequest, TWISTED_NAMES)
 
 
 def _extra_bytes(asked: ref[MessagesRequest], size: int) -> int | None:

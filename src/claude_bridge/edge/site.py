@@ -20,12 +20,22 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from claude_bridge.edge.attribute_names import share_names
 from claude_bridge.edge.memory_budget import MemoryBudget
 from claude_bridge.edge.request import BridgeRequest, Intake, SiteRuntime
 from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.callbacks import stop_timer
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+
+CHANNEL_NAMES: Final = (
+    *("_HTTPChannel__first_line", "_HTTPChannel__header", "_TimeoutMixin__timeoutCall", "_buffer", "_busyReceiving"),
+    *("_command", "_dataBuffer", "_handlingRequest", "_head_timer", "_networkProducer", "_path"),
+    *("_receivedHeaderCount", "_receivedHeaderSize", "_requestProducer", "_requestProducerStreaming"),
+    *("_savedTimeOut", "_stall_timer", "_transferDecoder", "_version", "callLater", "connected", "factory", "length"),
+    *("line_mode", "persistent", "requests", "site", "timeOut", "transport"),
+)
+"""The attributes that a channel has by the end of a streamed response, or that Twisted sets while it reads a head."""
 
 LARGE_READ_BYTES: Final = 4 * 1024
 """Bytes of a read from which on it is worth a search for the end of the head."""
@@ -151,6 +161,9 @@ class BridgeChannel(HTTPChannel):
     def _stop_stall_timer(self) -> None:
         timer, self._stall_timer = self._stall_timer, None
         stop_timer(timer)
+
+
+share_names(BridgeChannel, CHANNEL_NAMES)
 
 
 class BridgeSite(Site):
