@@ -202,6 +202,17 @@ class ResponseParserTests:
         assert head.values(b"x-two") == [b"a", b"b", b"c"]
         assert head.values(b"x-none") == []
 
+    def test_headers_are_dropped(self) -> None:
+        """Without its headers the head is known as before, and the body is read on."""
+        parser = ResponseParser(b"POST")
+        parser.drop_headers()
+        assert parser.head is None
+        parser.feed(OK + b"Content-Length: 2\r\n\r\no")
+        parser.drop_headers()
+        assert parser.head is not None
+        assert (parser.head.status, parser.head.headers) == (200, ())
+        assert (parser.feed(b"k"), parser.complete, parser.reusable) == (b"k", True, True)
+
     @pytest.mark.parametrize("method", [b"HEAD", b"CONNECT"])
     def test_response_that_is_a_head(self, method: bytes) -> None:
         """What answers a HEAD has no body, nor has the agreement to a tunnel, whatever its headers say."""

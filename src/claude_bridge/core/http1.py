@@ -131,6 +131,12 @@ class ResponseParser:
         self.error: FramingError | None = None
         self.started = False
 
+    def drop_headers(self) -> None:
+        """Drop the headers of the head, which its reader has by now: an answer may take minutes."""
+        head = self.head
+        if head is not None:
+            self.head = Head(head.version, head.status, head.phrase, ())
+
     @property
     def complete(self) -> bool:
         """Whether the response is complete."""

@@ -39,6 +39,9 @@ MAX_FAILURES: Final = 3
 PAUSE_SECONDS: Final = 0.5
 """The pause after a 5xx that names none: enough for a worker that restarts, too short to be noticed."""
 
+_NONE: Final[frozenset[str]] = frozenset()
+"""The one empty set of all requests: each that Python makes anew takes 216 bytes."""
+
 
 @define
 class RetryBudget:
@@ -51,7 +54,7 @@ class RetryBudget:
     """
 
     max_tokens: int | None = field(default=None, init=False)
-    _used: frozenset[str] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes a stream
+    _used: frozenset[str] = field(default=_NONE, init=False)
     _pending: list[Adjustment] = field(factory=list, init=False)
 
     def allow(self, why: str) -> bool:
@@ -94,7 +97,7 @@ class RetryBudget:
     def reset(self) -> None:
         """Begin anew for another candidate: what one model refuses says nothing about the next one."""
         self._pending.clear()
-        self._used = frozenset()
+        self._used = _NONE
         self.max_tokens = None
 
 
@@ -170,7 +173,7 @@ class AttemptBudget:
     _started: float
     _failures: list[Failed] = field(factory=list, init=False)
     _at_model: int = field(default=0, init=False)
-    _used: frozenset[str] = field(default=frozenset(), init=False)
+    _used: frozenset[str] = field(default=_NONE, init=False)
 
     def judge(self, failed: Failed, situation: Situation) -> Verdict:
         """Note a failure and return what follows."""
@@ -185,7 +188,7 @@ class AttemptBudget:
             self._patience_left -= wait
             return Verdict(Move.AGAIN, wait)
         if situation.others and left >= 0 and _others_may_do_better(failed.error):
-            self._at_model, self._used = 0, frozenset()
+            self._at_model, self._used = 0, _NONE
             return Verdict(Move.NEXT)
         return Verdict(Move.END)
 

@@ -484,3 +484,15 @@ class ConnectionTests:
         assert response.headers.getRawHeaders(b"x-two") == [b"a", b"b"]
         response.setPreviousResponse(response)
         assert response.previousResponse is response
+
+    def test_headers_are_not_kept_during_the_body(self) -> None:
+        """Whoever takes the body has read the head: an answer of minutes keeps it nowhere in the connection."""
+        way = Way()
+        way.ask()
+        way.bring(b"HTTP/1.1 200 OK\r\nX-Two: a\r\nContent-Length: 4\r\n\r\nab")
+        (response,) = way.responses
+        response.deliverBody(Protocol())
+        parser = way.connection._parser
+        assert parser is not None
+        assert parser.head is not None
+        assert (parser.head.headers, list(response.headers.getAllRawHeaders())) == ((), [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import intern
 from typing import Final, cast
 from urllib.parse import urljoin
 
@@ -198,7 +199,7 @@ class Call(Protocol):
 def _head(response: IResponse) -> ResponseHead:
     headers = {}
     for raw_name, values in response.headers.getAllRawHeaders():
-        name = raw_name.decode("latin-1").lower()
+        name = intern(raw_name.decode("latin-1").lower())  # one text for all answers under way
         headers[name] = (values[0] if len(values) == 1 else _joined(name, values)).decode("latin-1")
     return ResponseHead(status=response.code, headers=headers)
 

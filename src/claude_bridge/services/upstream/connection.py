@@ -33,6 +33,7 @@ class HeadCut(ConnectionCut):
     """It ended inside the head."""
 
 
+_DROPPED: Final = Headers()
 _DONE: Final = Failure(ResponseDone())
 _UNFRAMED: Final = Failure(PotentialDataLoss())
 
@@ -111,6 +112,7 @@ class Connection(BaseProtocol):
         body = parser.feed(data)
         if self._asked is not None and parser.head is not None:
             self._begin(self._asked, parser.head)
+            parser.drop_headers()
         response = self._response
         if response is not None and body:
             response.deliver(body)
@@ -229,7 +231,11 @@ class Response:
         self.previousResponse = response
 
     def deliverBody(self, protocol: IProtocol) -> None:  # noqa: N802 - Twisted's name
-        """Pass the body to ``protocol``, and then how it ended: ``ResponseDone``, ``PotentialDataLoss`` or an error."""
+        """Pass the body to ``protocol``, and then how it ended: ``ResponseDone``, ``PotentialDataLoss`` or an error.
+
+        The headers were read by then, and are not kept for the time of the answer.
+        """
+        self.headers = _DROPPED
         held, self._held = self._held, b""
         if held:
             self.resumeProducing()
