@@ -98,6 +98,14 @@ class BudgetTests:
             assert told(path, "") == (0, "there is no [budget:*] in the configuration\n", "")
             assert json.loads(told(path, "", form="json")[1]) == {"budgets": []}
 
+    def test_clock_that_was_ahead(self, file: Path) -> None:
+        """What was booked while the clock was ahead is not spent now."""
+        connection = connect(str(file))
+        write(connection, [entry(attempts=(attempt(started=NOON + 365 * 86_400_000),))])
+        connection.close()
+        rows = json.loads(told(file, form="json")[1])["budgets"]
+        assert [(row["budget"], row["spent"]) for row in rows[:2]] == [("day", 4.5e-6), ("alice", 306)]
+
     @pytest.mark.parametrize("is_empty", [False, True])
     def test_before_the_first_request(self, tmp_path: Path, is_empty: bool) -> None:
         """Whoever has just written budgets sees each with nothing spent, and where the accounts will be kept."""

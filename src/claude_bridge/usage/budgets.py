@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from claude_bridge.core.budget_periods import period, shown
+from claude_bridge.core.budget_periods import Period, period, shown
 from claude_bridge.core.budgets import Amounts, Limit, Use
 from claude_bridge.core.prices import in_dollars
-from claude_bridge.services.accounting.store.spending import Answer, Question, spent
+from claude_bridge.services.accounting.store.spending import Answer, Question, Span, spent
 from claude_bridge.usage.tables import printable
 
 MAX_READ: Final = 10_000
@@ -45,9 +45,9 @@ def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection | None, now
     ``connection``: None if nothing was recorded yet.
     """
     periods = {limit.meter: period(limit.meter.per, now, limit.meter.zone) for limit in limits}
-    starts = {round(span.start * 1000) for meter, span in periods.items() if meter.per != "session"}
-    question = Question(tuple(sorted(starts)), MAX_READ)
-    answer = Answer({start: [] for start in starts}, {}) if connection is None else spent(connection.cursor(), question)
+    spans = {_milliseconds(span) for meter, span in periods.items() if meter.per != "session"}
+    question = Question(tuple(sorted(spans)), MAX_READ)
+    answer = Answer({span: [] for span in spans}, {}) if connection is None else spent(connection.cursor(), question)
     found: list[Line] = []
     for limit in limits:
         span = periods[limit.meter]
@@ -56,7 +56,7 @@ def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection | None, now
             continue
         rows = (
             Amounts(row.usd, row.tokens)
-            for row in answer.periods[round(span.start * 1000)]
+            for row in answer.periods[_milliseconds(span)]
             if limit.meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None
         )
         found.append(Line(limit=limit, who=(), spent=sum(each.of(limit.unit) for each in rows), ends=span.end))
@@ -75,6 +75,10 @@ def table(lines: Sequence[Line]) -> str:
 def plain(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """Return plain values; amounts are dollars or tokens, as ``unit`` says."""
     return list(map(_plain, lines))
+
+
+def _milliseconds(span: Period) -> Span:
+    return Span(round(span.start * 1000), round(span.end * 1000))
 
 
 def _largest(limit: Limit, answer: Answer) -> Iterator[Line]:

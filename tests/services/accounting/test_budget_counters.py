@@ -26,12 +26,15 @@ from claude_bridge.services.accounting.budget_counters import (
 )
 from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.store.errors import Unavailable
-from claude_bridge.services.accounting.store.spending import Answer, Question, Spent
+from claude_bridge.services.accounting.store.spending import Answer, Question, Span, Spent
 from claude_bridge.services.interfaces import AttemptRecord, Records, RequestRecord
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 
 NOON = 1_764_504_000.0
 """12:00 UTC of 30 November 2025, in Unix seconds."""
+
+HOUR = Span(round(NOON) * 1000, round(NOON + 3600) * 1000)
+DAY = Span(round(NOON - 12 * 3600) * 1000, round(NOON + 12 * 3600) * 1000)
 
 ALL = Meter("all", (), "day", "UTC", UTC)
 HOURLY = Meter("all", (), "hour", "UTC", UTC)
@@ -85,7 +88,7 @@ class HeldAccounts:
     def give(self, *rows: Spent, sessions: dict[tuple[str, ...], tuple[int, int]] | None = None) -> None:
         """Answer the oldest question: each period has these rows."""
         question = self.questions[-1]
-        self.begin().callback(Answer({start: list(rows) for start in question.starts}, sessions or {}))
+        self.begin().callback(Answer({span: list(rows) for span in question.periods}, sessions or {}))
 
 
 @define(eq=False)
@@ -333,10 +336,10 @@ class ReadTests:
         """The periods that are not over are asked for, each once, and sessions where a budget is for them."""
         desk.follow(limit(ALL), limit(ANNA), limit(HOURLY))
         (question,) = desk.accounts.questions
-        assert question == Question((round(NOON - 12 * 3600) * 1000, round(NOON) * 1000), 0)
+        assert question == Question((DAY, HOUR), 0)
         desk.accounts.give()
         desk.counters.follow([limit(SESSION)])
-        assert [each.starts for each in desk.accounts.questions[1:]] == [()]
+        assert [each.periods for each in desk.accounts.questions[1:]] == [()]
         assert desk.accounts.questions[-1].sessions > 0
 
     def test_periods(self, desk: Desk) -> None:
@@ -375,9 +378,9 @@ class ReadTests:
         reading = desk.accounts.begin()
         desk.counters.request_ended(request(attempt(usd=3), request_id="later"))
         assert desk.spent(ALL).usd == 123
-        start = desk.accounts.questions[0].starts[0]
+        (span,) = desk.accounts.questions[0].periods
         old: dict[tuple[str, ...], tuple[int, int]] = {("anna", "s-1"): (1100, 0)}
-        reading.callback(Answer({start: [Spent("box", "zai/GLM", "anna", 1100, 0)]}, old))
+        reading.callback(Answer({span: [Spent("box", "zai/GLM", "anna", 1100, 0)]}, old))
         assert desk.spent(ALL).usd == desk.spent(SESSION).usd == 1100 + 20 + 3
 
     def test_again(self, desk: Desk) -> None:
@@ -443,7 +446,7 @@ class ReadTests:
         desk.follow(limit(HOURLY))
         reading = desk.accounts.begin()
         desk.now += 3600
-        reading.callback(Answer({round(NOON) * 1000: [Spent("box", "m", "bob", 9, 9)]}, {}))
+        reading.callback(Answer({HOUR: [Spent("box", "m", "bob", 9, 9)]}, {}))
         assert desk.spent(HOURLY) == NOTHING
 
     @pytest.mark.parametrize("by", [-3600, 3600])

@@ -22,7 +22,7 @@ from claude_bridge.services.accounting import ledger as module
 from claude_bridge.services.accounting.ledger import WRITE_SECONDS, BufferedLedger, Writer, in_file
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
-from claude_bridge.services.accounting.store.spending import Answer, Question
+from claude_bridge.services.accounting.store.spending import Answer, Question, Span
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.interfaces import Ledger, LedgerState, RequestRecord, SessionName
 from tests.services.accounting.store.books import rows
@@ -212,7 +212,8 @@ class BufferTests:
 class ReadingTests:
     """What budgets read of it."""
 
-    QUESTION = Question((0,), 10)
+    SPAN = Span(0, 3_600_000)
+    QUESTION = Question((SPAN,), 10)
 
     def read(self, desk: Desk) -> tuple[list[list[str]], list[Any]]:
         """Begin to read; return what was told not to be written, and then the answer or why there is none."""
@@ -230,9 +231,9 @@ class ReadingTests:
         desk.book("c")
         desk.clock.advance(5)
         assert (told, result, desk.writer.written) == ([["a", "b"]], [], [])
-        desk.writer.answer.callback(Answer({0: []}, {}))
+        desk.writer.answer.callback(Answer({self.SPAN: []}, {}))
         desk.clock.advance(1)
-        assert (result, desk.writer.written) == ([Answer({0: []}, {})], [["a", "b", "c"]])
+        assert (result, desk.writer.written) == ([Answer({self.SPAN: []}, {})], [["a", "b", "c"]])
         assert desk.opened == 1
 
     def test_after_a_write(self, desk: Desk) -> None:

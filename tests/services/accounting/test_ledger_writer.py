@@ -17,11 +17,13 @@ from twisted.internet.task import deferLater
 
 from claude_bridge.services.accounting.ledger_writer import LedgerWriter
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
-from claude_bridge.services.accounting.store.spending import Question
+from claude_bridge.services.accounting.store.spending import Question, Span
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.interfaces import SessionName
 from tests.services.accounting.store.books import assert_periods_add_up, assert_sessions_add_up, rows
 from tests.services.accounting.test_request_log import RECORD
+
+ALWAYS = Span(0, 2**60)
 
 
 @pytest.fixture
@@ -72,10 +74,10 @@ class WritingTests:
     async def test_what_was_spent(self, writer: LedgerWriter) -> None:
         """A reading finds what was written before it."""
         writing = writer.write([RECORD])
-        answer = await writer.spent(Question((0,), 10))
+        answer = await writer.spent(Question((ALWAYS,), 10))
         assert await writing == 0
         assert set(answer.sessions) == {("anna", "s-1"), ("anna", "s-1", "a-1")}
-        assert [(each.backend, each.model, each.key) for each in answer.periods[0]] == [("box", "zai/GLM", "anna")]
+        assert [(each.backend, each.model, each.key) for each in answer.periods[ALWAYS]] == [("box", "zai/GLM", "anna")]
 
     @pytest_twisted.ensureDeferred
     async def test_removes_names(self, writer: LedgerWriter, file: Path) -> None:

@@ -24,7 +24,7 @@ from claude_bridge.services.accounting.counts import of_attempt
 from claude_bridge.services.accounting.ledger_entries import FORWARDED
 from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TOKENS
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
-from claude_bridge.services.accounting.store.spending import Answer, Question
+from claude_bridge.services.accounting.store.spending import Answer, Question, Span
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
 MAX_COUNTED: Final = 20_000
@@ -280,13 +280,13 @@ class BudgetCounters:
             return
         now = self._unix_time()
         periods = {each.meter: period(each.meter.per, now, each.meter.zone) for each in self._fed}
-        starts = {_milliseconds(span) for meter, span in periods.items() if meter.per != "session"}
+        spans = {_milliseconds(span) for meter, span in periods.items() if meter.per != "session"}
         sessions = self._new_sessions and any(meter.kind in _OF_SESSIONS for meter in periods)
-        if not starts and not sessions:
+        if not spans and not sessions:
             self._read_due = self._seconds() + READ_SECONDS
             return
         self._is_reading = True
-        question = Question(tuple(sorted(starts)), MAX_READ if sessions else 0)
+        question = Question(tuple(sorted(spans)), MAX_READ if sessions else 0)
         reading = self._accounts.spent(question, self._reading_begins)
         reading.addCallbacks(self._arrived, self._not_read, callbackArgs=(periods, sessions))
         reading.addErrback(lambda failure: _log.failure("budgets were not read", failure, event="fault"))
@@ -423,5 +423,5 @@ def _use(record: RequestRecord, attempt: AttemptRecord) -> Use:
     return Use(record.client, record.session, record.agent, attempt.backend, attempt.model.casefold())
 
 
-def _milliseconds(span: Period) -> int:
-    return round(span.start * 1000)
+def _milliseconds(span: Period) -> Span:
+    return Span(round(span.start * 1000), round(span.end * 1000))

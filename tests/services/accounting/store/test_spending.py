@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store.entries import Attempt, Entry
-from claude_bridge.services.accounting.store.spending import Answer, Question, Spent, spent
+from claude_bridge.services.accounting.store.spending import Answer, Question, Span, Spent, spent
 from claude_bridge.services.accounting.store.sqlite import connect
 from tests.services.accounting.store.books import NOON, attempt, entries, entry, write
 
 HOUR = 3_600_000
 MINUTE = 60_000
+TWO_HOURS = Span(NOON - HOUR, NOON + HOUR)
 
 
 @pytest.fixture
@@ -38,19 +39,25 @@ def total(rows: Sequence[Spent]) -> tuple[int, int]:
     return sum(each.usd for each in rows), sum(each.tokens for each in rows)
 
 
+def in_period(ledger: Connection, start: int, end: int) -> tuple[int, int]:
+    """Return what the attempts of a period cost, and their tokens."""
+    span = Span(start, end)
+    return total(spent(ledger.cursor(), Question((span,), 0)).periods[span])
+
+
 class SpentTests:
     """What budgets read."""
 
     def test_empty(self, ledger: Connection) -> None:
         """Nothing was spent."""
-        assert spent(ledger.cursor(), Question((NOON,), 10)) == Answer({NOON: []}, {})
+        assert spent(ledger.cursor(), Question((TWO_HOURS,), 10)) == Answer({TWO_HOURS: []}, {})
 
     def test_by_model_and_key(self, ledger: Connection) -> None:
         """A period is divided by backend, model and key; tokens are those of prompt and answer, cached ones too."""
         other = entry(key="bob", attempts=(attempt(model="Qwen"), attempt()))
         write(ledger, [entry(), entry(), other])
-        answer = spent(ledger.cursor(), Question((NOON - HOUR,), 0))
-        assert sorted(answer.periods[NOON - HOUR]) == [
+        answer = spent(ledger.cursor(), Question((TWO_HOURS,), 0))
+        assert sorted(answer.periods[TWO_HOURS]) == [
             Spent("chutes", "GLM", "alice", 3_000_000, 2 * 102),
             Spent("chutes", "GLM", "bob", 1_500_000, 102),
             Spent("chutes", "Qwen", "bob", 1_500_000, 102),
@@ -74,29 +81,46 @@ class SpentTests:
         assert set(spent(ledger.cursor(), Question((), 2)).sessions) == {("alice", "s-3"), ("alice", "s-4")}
 
     def test_within_an_hour(self, ledger: Connection) -> None:
-        """A period of a zone whose hours begin at half past is exact: an attempt before it is not in it."""
+        """A period of a zone whose hours begin at half past is exact: an attempt before or after it is not in it."""
         start = NOON + 30 * MINUTE
-        attempts = [attempt(started=start + each) for each in (-1, 0, 29 * MINUTE, 31 * MINUTE, 2 * HOUR)]
+        times = (-1, 0, 29 * MINUTE, 31 * MINUTE, 2 * HOUR, 3 * HOUR - 1, 3 * HOUR)
+        attempts = [attempt(started=start + each) for each in times]
         write(ledger, [entry(started=start - HOUR, attempts=(each,)) for each in attempts])
-        assert total(spent(ledger.cursor(), Question((start,), 0)).periods[start]) == used(*attempts[1:])
+        assert in_period(ledger, start, start + 3 * HOUR) == used(*attempts[1:-1])
+
+    def test_clock_that_was_ahead(self, ledger: Connection) -> None:
+        """What was booked while the clock was ahead counts in no period that is now."""
+        times = (NOON, NOON + HOUR, NOON + 24 * HOUR, NOON + 365 * 24 * HOUR)
+        write(ledger, [entry(started=each, attempts=(attempt(started=each),)) for each in times])
+        assert in_period(ledger, NOON, NOON + HOUR) == used(attempt())
+        assert in_period(ledger, NOON - 12 * HOUR, NOON + 12 * HOUR) == used(attempt(), attempt())
+
+    def test_periods_that_begin_together(self, ledger: Connection) -> None:
+        """A day and a week that begin at the same moment are two."""
+        write(ledger, [entry(started=each, attempts=(attempt(started=each),)) for each in (NOON, NOON + 24 * HOUR)])
+        day, week = Span(NOON, NOON + 24 * HOUR), Span(NOON, NOON + 7 * 24 * HOUR)
+        found = spent(ledger.cursor(), Question((day, week), 0)).periods
+        assert [total(found[each]) for each in (day, week)] == [used(attempt()), used(attempt(), attempt())]
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
     @given(
         st.lists(entries(), max_size=6),
         st.integers(0, 40 * 24).map(lambda hours: NOON - hours * HOUR),
         st.sampled_from([0, 15, 30, 45]),
+        st.sampled_from([10, 60, 24 * 60, 31 * 24 * 60 - 15]),
     )
     def test_sums_of_attempts(
-        self, tmp_path_factory: pytest.TempPathFactory, drawn: list[Entry], since: int, minutes: int
+        self, tmp_path_factory: pytest.TempPathFactory, drawn: list[Entry], since: int, minutes: int, length: int
     ) -> None:
         """What a period has is what the attempts that began in it have used, whatever they are."""
         start = since - minutes * MINUTE
+        end = start + length * MINUTE
         mended = [  # no attempt begins before its request
             each._replace(started=min((made.started for made in each.attempts), default=each.started)) for each in drawn
         ]
-        inside = [made for each in mended for made in each.attempts if made.started >= start]
+        inside = [made for each in mended for made in each.attempts if start <= made.started < end]
         near = [made for each in mended for made in each.attempts if made.started - each.started > 24 * HOUR]
         with closing(connect(str(tmp_path_factory.mktemp("ledger") / "ledger.sqlite"))) as ledger:
             write(ledger, mended)
-            found = total(spent(ledger.cursor(), Question((start,), 0)).periods[start])
+            found = in_period(ledger, start, end)
         assert near or found == used(*inside)

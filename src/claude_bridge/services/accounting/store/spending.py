@@ -11,14 +11,21 @@ _LONGEST_REQUEST: Final = 24 * _HOUR
 """Milliseconds from the beginning of a request to that of its last attempt, at most."""
 
 
+class Span(NamedTuple):
+    """A period from ``start`` on, before ``end``, in Unix milliseconds."""
+
+    start: int
+    end: int
+
+
 class Question(NamedTuple):
     """What is asked.
 
-    :ivar starts: beginnings of periods that are not over, in Unix milliseconds.
+    :ivar periods: those that are not over.
     :ivar sessions: how many sessions and how many agents, those that were used last.
     """
 
-    starts: tuple[int, ...]
+    periods: tuple[Span, ...]
     sessions: int
 
 
@@ -39,17 +46,17 @@ class Spent(NamedTuple):
 class Answer(NamedTuple):
     """What was spent.
 
-    :ivar periods: start of a period -> sums by backend, model and key.
+    :ivar periods: sums by backend, model and key.
     :ivar sessions: key and session, or key, session and agent -> pico-dollars and tokens.
     """
 
-    periods: dict[int, list[Spent]]
+    periods: dict[Span, list[Spent]]
     sessions: dict[tuple[str, ...], tuple[int, int]]
 
 
 def spent(cursor: Any, question: Question) -> Answer:  # noqa: ANN401 - of whatever database
     """Return what the ledger knows."""
-    periods = {start: _since(cursor, start) for start in question.starts}
+    periods = {span: _within(cursor, span) for span in question.periods}
     sessions: dict[tuple[str, ...], tuple[int, int]] = {}
     if question.sessions:
         for statement in (sql.SPENT_BY_SESSIONS, sql.SPENT_BY_AGENTS):
@@ -58,14 +65,26 @@ def spent(cursor: Any, question: Question) -> Answer:  # noqa: ANN401 - of whate
     return Answer(periods, sessions)
 
 
-def _since(cursor: Any, start: int) -> list[Spent]:  # noqa: ANN401 - as above
-    """Return the sums of a period: from the hours, and where it begins within one from that hour's attempts."""
-    whole = -(-start // _HOUR)
-    found = _rows(cursor, sql.SPENT_IN_HOURS, (whole,))
-    if start % _HOUR:
-        end = whole * _HOUR
-        found += _rows(cursor, sql.SPENT_IN_ATTEMPTS, (start - _LONGEST_REQUEST, end, start, end))
-    return found
+def _within(cursor: Any, span: Span) -> list[Spent]:  # noqa: ANN401 - as above
+    """Return the sums of a period: from the hours, and where it begins or ends within one from that hour's attempts.
+
+    What is later was booked while a clock was ahead.
+    """
+    first, last = -(-span.start // _HOUR), span.end // _HOUR
+    if first > last:
+        return _in_part_of_hour(cursor, span)
+    found = _rows(cursor, sql.SPENT_IN_HOURS, (first, last))
+    found += _in_part_of_hour(cursor, Span(span.start, first * _HOUR))
+    return found + _in_part_of_hour(cursor, Span(last * _HOUR, span.end))
+
+
+def _in_part_of_hour(cursor: Any, span: Span) -> list[Spent]:  # noqa: ANN401 - as above
+    """Return the sums of a part of an hour; nothing is read if nothing was used in it, as in most that are to come."""
+    start, end = span
+    hour = start // _HOUR
+    if start == end or not _rows(cursor, sql.SPENT_IN_HOURS, (hour, hour + 1)):
+        return []
+    return _rows(cursor, sql.SPENT_IN_ATTEMPTS, (start - _LONGEST_REQUEST, end, start, end))
 
 
 def _rows(cursor: Any, statement: str, values: tuple[int, ...]) -> list[Spent]:  # noqa: ANN401 - as above

@@ -263,7 +263,8 @@ LIKE_SESSION: Final = "SELECT DISTINCT text FROM session WHERE text >= ? AND tex
 _TOKENS: Final = "{0}.input + {0}.cache_read + {0}.cache_write + {0}.output"
 SPENT_IN_HOURS: Final = (
     f"SELECT backend.text, model.text, key.text, sum(hour.cost), sum({_TOKENS.format('hour')}) FROM hour "
-    f"{_BACKEND.format('hour')} {_MODEL.format('hour')} {_KEY.format('hour')} WHERE hour >= ? GROUP BY 1, 2, 3"
+    f"{_BACKEND.format('hour')} {_MODEL.format('hour')} {_KEY.format('hour')} "
+    "WHERE hour >= ? AND hour < ? GROUP BY 1, 2, 3"
 )
 SPENT_IN_ATTEMPTS: Final = (
     "SELECT backend.text, model.text, key.text, coalesce(sum(attempt.cost), 0), coalesce(sum("
