@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from claude_bridge.services.accounting.store.sqlite import connect
-from claude_bridge.usage.command import Misuse, Order, run_budgets
+from claude_bridge.usage.command import run_budgets
+from claude_bridge.usage.order import Misuse, Order
 from tests.config.files import config_of
 from tests.services.accounting.store.books import NOON, attempt, entry, write
 
@@ -168,5 +169,5 @@ class BudgetTests:
         """A word too many, and a form that there is not."""
         with pytest.raises(Misuse, match="alice is one word too many"):
             told(file, BUDGETS, "alice")
-        with pytest.raises(Misuse, match="with --json"):
+        with pytest.raises(Misuse, match="takes no --csv: its options are --json"):
             told(file, form="csv")

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from claude_bridge.services.accounting.store.errors import NoLedger
+from claude_bridge.services.accounting.store.figures import BY, By
 from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
-from claude_bridge.usage.command import Misuse, Order, find, run
+from claude_bridge.usage.command import find, run
+from claude_bridge.usage.order import Misuse, Order
 from tests.config.files import config_of
 from tests.services.accounting.store.books import NOON, attempt, entry, rows, write
 
@@ -104,6 +106,30 @@ class PeriodTests:
         _, out, _ = told(file, by="backend", form="csv")
         assert [row["backend"] for row in csv.DictReader(io.StringIO(out))] == ["chutes", "box"]
 
+    @pytest.mark.parametrize("by", BY)
+    def test_of_a_key(self, file: Path, by: By) -> None:
+        """Whatever they are by, the sums of a key are its own alone."""
+        document = json.loads(told(file, "2023-11-15T12", by=by, key="bob", form="json")[1])
+        assert (document["key"], document["total"]["requests"], document["total"]["failed"]) == ("bob", 1, 1)
+        assert {row.get("key", "bob") for row in document["rows"]} == {"bob"}
+        assert json.loads(told(file, by=by, key="alice", form="json")[1])["total"]["attempts"] == 4
+        assert json.loads(told(file, by=by, key="", form="json")[1])["rows"] == []
+
+    def test_headline_of_a_key(self, file: Path) -> None:
+        """Whose figures they are is said above them."""
+        assert told(file, key="bob")[1].startswith("today: with the key bob since 2023-11-15 00:00 UTC\n")
+        assert told(file, key="bob", by="session")[1].startswith("sessions that were used with the key bob since")
+        assert told(file, key="bod")[1] == "nothing was used with the key bod since 2023-11-15 00:00 UTC\n"
+        assert told(file, key="")[1] == "nothing was used without a key since 2023-11-15 00:00 UTC\n"
+
+    def test_since(self, file: Path) -> None:
+        """A period may be named by an option, but not by a word too."""
+        assert told(file, since="2024-01-01")[1] == "nothing was used since 2024-01-01 00:00 UTC\n"
+        with pytest.raises(Misuse, match="one period is enough: week, or --since 7d"):
+            told(file, "week", since="7d")
+        with pytest.raises(Misuse, match="is not a time"):
+            told(file, since="")
+
     @pytest.mark.parametrize(
         ("words", "reason"),
         [(("yesterday",), "yesterday is not a time"), (("today", "week"), "week is one word too many")],
@@ -181,9 +207,22 @@ class ExportTests:
         assert len(list(csv.DictReader(io.StringIO(out)))) == 5
         assert len(told(file, "export", form="csv", since="2023-11-16")[1].splitlines()) == 1
 
+    @pytest.mark.parametrize(
+        ("more", "count"),
+        [({"key": "bob"}, 1), ({"session": "3f2a"}, 4), ({"session": "3f2a-91", "key": "bob"}, 0), ({"key": "x"}, 0)],
+    )
+    def test_of_somebody(self, file: Path, more: dict[str, str], count: int) -> None:
+        """The attempts of a key, of a session, or of a session with a key; the beginning of a session is enough."""
+        status, out, _ = told(file, "export", **more)
+        assert (status, len(out.splitlines())) == (0, count)
+
+    def test_unknown_session(self, file: Path) -> None:
+        """A session that is not there is told as that."""
+        assert told(file, "export", session="zzz")[0] == 1
+
     def test_misuse(self, file: Path) -> None:
         """Other forms and more words are told."""
-        with pytest.raises(Misuse, match="jsonl or csv"):
+        with pytest.raises(Misuse, match="takes no --json"):
             told(file, "export", form="json")
         with pytest.raises(Misuse, match="--since"):
             told(file, "export", "week")

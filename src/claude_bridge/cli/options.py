@@ -210,9 +210,9 @@ def _usage_options(commands: argparse._SubParsersAction[Parser]) -> None:
         "usage",
         help=told,
         description=told,
-        usage="%(prog)s [today | week | month | all | SINCE] [--by WHAT] [--json | --csv]\n"
+        usage="%(prog)s [today | week | month | all | SINCE] [--by WHAT] [--key NAME] [--json | --csv]\n"
         "       %(prog)s session ID [--json | --csv]\n"
-        "       %(prog)s export [--since SINCE] [--format jsonl | csv]\n"
+        "       %(prog)s export [--since SINCE] [--key NAME] [--session ID] [--format jsonl | csv]\n"
         "       %(prog)s prices [--all]\n"
         "       %(prog)s budgets [--json]\n"
         "       %(prog)s compact\n"
@@ -224,16 +224,17 @@ def _usage_options(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument(
         "--by",
         choices=("model", "backend", "key", "session", "agent", "day", "hour"),
-        default="model",
-        help="default: model",
+        help="of a period; default: model",
     )
-    command.add_argument("--since", metavar="SINCE", default="", help="the beginning of an export; default: all")
+    command.add_argument("--since", metavar="SINCE", help="the beginning of an export; default: all")
     form = command.add_mutually_exclusive_group()
     for name in ("json", "csv"):
         form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {name.upper()}")
     form.add_argument("--format", dest="form", choices=("jsonl", "csv"), help="of an export; default: jsonl")
-    command.add_argument("--session", metavar="ID", default="", help="the session to forget")
-    command.add_argument("--key", metavar="NAME", default="", help="the [key:NAME] to forget, with its sessions")
+    command.add_argument("--session", metavar="ID", help="the only session of an export, or that to forget")
+    command.add_argument(
+        "--key", metavar="NAME", help="only what was used with a [key:NAME], or the one to forget, with its sessions"
+    )
     command.add_argument("--database", metavar="FILE", help="the ledger's file; default: by the configuration")
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=running_commands.usage)

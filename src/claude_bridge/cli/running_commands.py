@@ -144,8 +144,9 @@ def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print what was used, or change the ledger as asked."""
     from claude_bridge.services.accounting.store.errors import NoLedger  # noqa: PLC0415 - no other command needs these
     from claude_bridge.usage import command  # noqa: PLC0415
+    from claude_bridge.usage.order import Misuse, Order  # noqa: PLC0415
 
-    order = command.Order(
+    order = Order(
         words=options.words,
         by=options.by,
         since=options.since,
@@ -163,7 +164,7 @@ def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
             return command.run_budgets(order, config, path, now, sys.stdout, sys.stderr, is_named=named)
         path = options.database or command.find(load(options.config, environ, resolve_secrets=False), environ)
         return command.run(order, path, datetime.now(UTC), sys.stdout, sys.stderr)
-    except command.Misuse as error:
+    except Misuse as error:
         options.error(str(error))
     except NoLedger as error:
         sys.stderr.write(f"claude-bridge usage: {error}\n")

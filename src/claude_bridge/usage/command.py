@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
-
-from attrs import frozen
 
 from claude_bridge.config.budgets import limits
 from claude_bridge.config.directories import LEDGER, SYSTEM_STATE, ledger_file, state_directory
@@ -19,6 +17,7 @@ from claude_bridge.config.schema import Config
 from claude_bridge.services.accounting.store import figures, removal, sqlite
 from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 from claude_bridge.usage import budgets, tables
+from claude_bridge.usage.order import Misuse, Order
 from claude_bridge.usage.period import milliseconds, moment, oldest_hour, since
 
 SHOWN: Final = 50
@@ -26,34 +25,6 @@ SHOWN: Final = 50
 
 PATIENCE: Final = sqlite.LOCK_SECONDS
 """Seconds to wait for other programs that use the file."""
-
-ACTIONS: Final = ("session", "export", "budgets", "compact", "forget")
-"""The words after `usage` that are no period."""
-
-_FORMATS: Final = ("jsonl", "csv")
-
-
-@frozen(kw_only=True)
-class Order:
-    """What somebody wants to know.
-
-    :ivar words: the words of the command line: a period, or an action and what it is about.
-    :ivar since: the period of an export.
-    :ivar form: how to write it: ``text``, ``json``, ``csv``; for an export ``jsonl`` or ``csv``.
-    :ivar session: whom to forget.
-    :ivar key: likewise.
-    """
-
-    words: Sequence[str] = ()
-    by: figures.By = "model"
-    since: str = ""
-    form: str = "text"
-    session: str = ""
-    key: str = ""
-
-
-class Misuse(Exception):
-    """The command line makes no sense; the text says why."""
 
 
 def find(config: Config, environ: Mapping[str, str], system: str = SYSTEM_STATE) -> str:
@@ -78,8 +49,8 @@ def run(order: Order, path: str, now: datetime, out: TextIO, err: TextIO) -> int
         "compact": _compact,
         "forget": _forget,
     }
-    first = order.words[0] if order.words else ""
-    return _told(path, err, lambda: actions.get(first, _usage)(order, path, now, out))
+    order.check_options()
+    return _told(path, err, lambda: actions.get(order.action, _usage)(order, path, now, out))
 
 
 def run_budgets(
@@ -91,8 +62,7 @@ def run_budgets(
     """
     if len(order.words) > 1:
         raise Misuse(f"{order.words[1]} is one word too many")
-    if order.form not in {"text", "json"}:
-        raise Misuse("budgets are printed as text, or with --json")
+    order.check_options()
 
     def print_budgets() -> int:
         if config.ledger.enabled is False and not is_named:
@@ -129,17 +99,21 @@ def _told(path: str, err: TextIO, action: Callable[[], int]) -> int:
 def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"one period is enough: {order.words[1]} is one word too many")
-    named = order.words[0] if order.words else order.since or "today"
+    if order.words and order.since is not None:
+        raise Misuse(f"one period is enough: {order.words[0]}, or --since {order.since}")
+    named = order.words[0] if order.words else "today" if order.since is None else order.since
+    by: figures.By = order.by or "model"
     beginning = _since(named, now)
-    if order.by == "hour":
+    if by == "hour":
         beginning = max(beginning, oldest_hour(now))
-    start, by = milliseconds(beginning), order.by
+    start = milliseconds(beginning)
     with closing(sqlite.open_to_read(path)) as connection:
-        found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL)
+        found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL, key=order.key)
     if order.form == "json":
         document = {
             "since": beginning.isoformat().replace("+00:00", "Z"),
             "by": by,
+            **({} if order.key is None else {"key": order.key}),
             "rows": [tables.plain(row, by) for row in found],
             "total": tables.plain_figures(figures.total(found)),
         }
@@ -147,19 +121,20 @@ def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
     elif order.form == "csv":
         out.write(tables.as_csv(found, by))
     else:
-        out.write(_headline(named, start, by, len(found)))
+        out.write(_headline(named, start, by, order.key, len(found)))
         out.write(tables.table(found, by) if found else "")
     return 0
 
 
-def _headline(named: str, start: int, by: figures.By, count: int) -> str:
+def _headline(named: str, start: int, by: figures.By, key: str | None, count: int) -> str:
     told = f"since {moment(start)} UTC" if start else "since the beginning"
+    whose = "" if key is None else f" {f'with the key {tables.printable(key)}' if key else 'without a key'}"
     if not count:
-        return f"nothing was used {told}\n"
+        return f"nothing was used{whose} {told}\n"
     if by not in {"session", "agent"}:
-        return f"{named}: {told}\n"
+        return f"{named}:{whose} {told}\n"
     last = f"the last {SHOWN} " if count == SHOWN else ""
-    return f"{last}{by}s that were used {told}, each with all its figures\n"
+    return f"{last}{by}s that were used{whose} {told}, each with all its figures\n"
 
 
 def _session(order: Order, path: str, _now: datetime, out: TextIO) -> int:
@@ -198,13 +173,11 @@ def _only_session(connection: sqlite3.Connection, beginning: str) -> str:
 def _export(order: Order, path: str, now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"the period of an export is named with --since: {order.words[1]} is one word too many")
-    form = "jsonl" if order.form == "text" else order.form
-    if form not in _FORMATS:
-        raise Misuse("an export has --format jsonl or csv")
-    start = milliseconds(_since(order.since or "all", now))
+    start = milliseconds(_since("all" if order.since is None else order.since, now))
     with closing(sqlite.open_to_read(path)) as connection:
-        columns, rows = figures.attempts(connection, start)
-        if form == "csv":
+        session = None if order.session is None else _only_session(connection, order.session)
+        columns, rows = figures.attempts(connection, start, key=order.key, session=session)
+        if order.form == "csv":
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(rows)
@@ -238,7 +211,7 @@ def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
         else (f"key {order.key}", removal.forget_key)
     )
     with closing(_opened_to_write(path)) as connection:
-        forgotten = forget(connection, order.session or order.key)
+        forgotten = forget(connection, order.session or order.key or "")
     if not forgotten.requests:
         raise NoLedger(f"there is no {what} in {path}")
     out.write(f"{what} is forgotten: {forgotten.requests:,} requests\n")

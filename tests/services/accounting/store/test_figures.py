@@ -99,14 +99,34 @@ class RowsTests:
         (row,) = [dict(zip(columns, each, strict=True)) for each in rows]
         assert (row["backend"], row["session"], row["cost_pico_usd"]) == ("chutes", "s-1", 1_500_000)
 
+    @pytest.mark.parametrize(
+        ("more", "found"),
+        [
+            ({"key": "bob"}, [2, 3]),
+            ({"session": "s-1"}, [1, 2]),
+            ({"key": "bob", "session": "s-1"}, [2]),
+            ({"key": ""}, []),
+        ],
+    )
+    def test_attempts_of_somebody(self, ledger: sqlite3.Connection, more: dict[str, str], found: list[int]) -> None:
+        """An export of a key or a session has its attempts alone, in their order."""
+        write(ledger, [entry(), entry(key="bob"), entry(key="bob", session="s-2")])
+        assert [request for request, *_ in figures.attempts(ledger, 0, **more)[1]] == found
+        assert list(figures.attempts(ledger, NOON + 1, **more)[1]) == []
+
     @settings(max_examples=60)
     @given(written=st.lists(entries(), max_size=8))
     def test_all_ways_add_up_to_the_same(self, written: list[Entry], tmp_path_factory: pytest.TempPathFactory) -> None:
-        """Whatever it is sorted by, the sum is one; but for the hours, which are not kept as long."""
+        """Whatever it is sorted by, the sum is one, of all and of each key."""
         connection = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite"))
         write(connection, written)
         sums = [figures.total(figures.rows(connection, 0, by)) for by in BY]
         assert sums == [sums[0]] * len(BY)
         assert sums[0].requests == len(written)
         assert sums[0].attempts == sum(len(each.attempts) for each in written)
+        for key in ("alice", "bob", ""):
+            of_key = [figures.total(figures.rows(connection, 0, by, key=key)) for by in BY]
+            assert of_key == [of_key[0]] * len(BY)
+            assert of_key[0].requests == sum(each.key == key for each in written)
+        assert figures.rows(connection, 0, "key", key="nobody") == []
         connection.close()

@@ -16,7 +16,7 @@ CONSTANTS = {
 }
 
 
-QUERIES = ("SESSIONS", "AGENTS", "AGENTS_OF", "PAST_AGENTS", "LAST_ANSWER")
+QUERIES = ("SESSIONS", "SESSIONS_OF_KEY", "AGENTS", "AGENTS_OF_KEY", "AGENTS_OF", "PAST_AGENTS", "LAST_ANSWER")
 
 
 def texts(value: object) -> list[str]:
@@ -41,10 +41,23 @@ class StatementTests:
     @pytest.mark.parametrize("table", ["hour", "day"])
     @pytest.mark.parametrize("by", ["", "model", "backend", "key", "day"])
     def test_sums(self, table: str, by: str, tmp_path: Path) -> None:
-        """So are the queries for sums, whatever they are grouped by."""
+        """So are the queries for sums, whatever they are grouped by, and whose they are."""
         connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))
         connection.execute(sql.sums(table, by), (0,))
+        connection.execute(sql.sums(table, by, of_key=True), (0, "alice"))
         connection.close()
+
+    @pytest.mark.parametrize("of_key", [False, True])
+    @pytest.mark.parametrize("of_session", [False, True])
+    def test_export(self, of_key: bool, of_session: bool, tmp_path: Path) -> None:
+        """So is that for attempts, which reads only the requests that are asked for, in their order."""
+        connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))
+        text = sql.export(of_key=of_key, of_session=of_session)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", (None,) * text.count("?")).fetchall()
+        connection.close()
+        steps = [step for *_, step in plan]
+        assert [step for step in steps if "SCAN request" in step or "SCAN attempt" in step or "B-TREE" in step] == []
+        assert of_session is any("session USING" in step and "text=?" in step for step in steps)
 
     @pytest.mark.parametrize("name", [*QUERIES, "OLD_REQUESTS", "REQUESTS_OF_SESSION"])
     def test_uses_indexes(self, name: str, tmp_path: Path) -> None:

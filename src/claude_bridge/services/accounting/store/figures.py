@@ -46,18 +46,22 @@ def total(rows: Iterable[Row]) -> Counts:
     return found
 
 
-def rows(connection: sqlite3.Connection, since: int, by: By, limit: int = ALL) -> list[Row]:
-    """Return the sums from ``since`` on, in Unix milliseconds, of whole hours.
+def rows(connection: sqlite3.Connection, since: int, by: By, limit: int = ALL, *, key: str | None = None) -> list[Row]:
+    """Return the sums from ``since`` on, in Unix milliseconds, of whole hours; only those of ``key`` if it is named.
 
     Sessions and agents are those that were used since then, each as a whole, the last ``limit`` of them, the last one
     first. Of the others those that cost most come first, days and hours in their order.
     """
+    whose = () if key is None else (key,)
     if by == "session":
-        return [_session(values) for values in connection.execute(sql.SESSIONS, (since, limit))]
+        statement = sql.SESSIONS_OF_KEY if whose else sql.SESSIONS
+        return [_session(values) for values in connection.execute(statement, (since, *whose, limit))]
     if by == "agent":
-        return [_agent(values) for values in connection.execute(sql.AGENTS, (since, limit))]
+        statement = sql.AGENTS_OF_KEY if whose else sql.AGENTS
+        return [_agent(values) for values in connection.execute(statement, (since, *whose, limit))]
     table, unit = ("hour", HOUR) if by == "hour" or since % DAY else ("day", DAY)
-    found = [_sums(by, values) for values in connection.execute(sql.sums(table, by), (since // unit,))]
+    statement = sql.sums(table, by, of_key=bool(whose))
+    found = [_sums(by, values) for values in connection.execute(statement, (since // unit, *whose))]
     if by in {"day", "hour"}:
         return sorted(found, key=lambda row: row.first or 0)
     return sorted(found, key=lambda row: (-row.figures.cost, -row.figures.prompt - row.figures.output))
@@ -74,9 +78,15 @@ def sessions_like(connection: sqlite3.Connection, beginning: str) -> list[str]:
     return [text for (text,) in found]
 
 
-def attempts(connection: sqlite3.Connection, since: int) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Return the columns and the rows of all attempts of requests since then, as the view ``attempts`` has them."""
-    cursor = connection.execute(sql.EXPORT, (since,))
+def attempts(
+    connection: sqlite3.Connection, since: int, *, key: str | None = None, session: str | None = None
+) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Return the columns and the rows of all attempts of requests since then, as the view ``attempts`` has them.
+
+    ``key``, ``session``: only those of a key, of a session.
+    """
+    statement = sql.export(of_key=key is not None, of_session=session is not None)
+    cursor = connection.execute(statement, [since, *(each for each in (key, session) if each is not None)])
     return [column for column, *_ in cursor.description], iter(cursor)
 
 

@@ -209,16 +209,23 @@ _BY: Final = {
 }
 
 
-def sums(table: str, by: str) -> str:
-    """Return the query for the sums of ``hour`` or ``day`` from one on, as two columns that say of what, and `SUMS`."""
+_KEY_NAMED: Final = "(SELECT id FROM name WHERE text = ?)"
+
+
+def sums(table: str, by: str, *, of_key: bool = False) -> str:
+    """Return the query for the sums of ``hour`` or ``day`` from one on, as two columns that say of what, and `SUMS`.
+
+    ``of_key``: only those of a key, whose name is the second value.
+    """
     what, joins = _BY[by]
+    where = f"{table} >= ?" + (f" AND key = {_KEY_NAMED}" if of_key else "")
     if by == "day" and table == "hour":
         what = "hour / 24, ''"
     if not joins:  # in the order of the table, so nothing has to be sorted
         grouped = " GROUP BY 1" if by else ""
-        return f"SELECT {what}, {TOTALS} FROM {table} WHERE {table} >= ?{grouped}"
+        return f"SELECT {what}, {TOTALS} FROM {table} WHERE {where}{grouped}"
     numbers = {"model": "backend, model"}.get(by, by)
-    summed = f"SELECT {numbers}, {_SUMMED} FROM {table} WHERE {table} >= ? GROUP BY {numbers}"
+    summed = f"SELECT {numbers}, {_SUMMED} FROM {table} WHERE {where} GROUP BY {numbers}"
     return f"SELECT {what}, {_SUMS} FROM ({summed}) AS summed {joins.format('summed')}"
 
 
@@ -230,16 +237,20 @@ def _columns(table: str) -> str:
     return ", ".join(f"{table}.{name}" for name in SUMS)
 
 
-SESSIONS: Final = (
-    f"SELECT {_SESSION_COLUMNS}, {_columns('session')} FROM session {_KEY.format('session')} "
-    "WHERE session.last >= ? ORDER BY session.last DESC LIMIT ?"
+_SESSIONS: Final = (
+    f"SELECT {_SESSION_COLUMNS}, {_columns('session')} FROM session {_KEY.format('session')} WHERE session.last >= ?"
 )
+SESSIONS: Final = f"{_SESSIONS} ORDER BY session.last DESC LIMIT ?"
+SESSIONS_OF_KEY: Final = f"{_SESSIONS} AND session.key = {_KEY_NAMED} ORDER BY session.last DESC LIMIT ?"
 _AGENTS: Final = (
     f"SELECT {_SESSION_COLUMNS}, {_AGENT_COLUMNS}, {_columns('agent')} FROM agent "
     f"JOIN session ON session.id = agent.session {_KEY.format('session')} "
     "JOIN name AS agent_type ON agent_type.id = agent.type"
 )
 AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? ORDER BY agent.last DESC LIMIT ?"
+AGENTS_OF_KEY: Final = (
+    f"{_AGENTS} WHERE agent.last >= ? AND session.key = {_KEY_NAMED} ORDER BY agent.last DESC LIMIT ?"
+)
 AGENTS_OF: Final = f"{_AGENTS} WHERE session.text = ? ORDER BY key.text, agent.first"
 MODELS_OF_DAY: Final = (
     f"SELECT DISTINCT backend.text, model.text FROM day {_BACKEND.format('day')} {_MODEL.format('day')} WHERE day = ?"
@@ -283,4 +294,18 @@ SPENT_BY_AGENTS: Final = (
     f"JOIN session ON session.id = agent.session {_KEY.format('session')} "
     "WHERE agent.text <> '' AND session.text <> '' ORDER BY agent.last DESC LIMIT ?"
 )
-EXPORT: Final = "SELECT * FROM attempts WHERE request IN (SELECT id FROM request WHERE started >= ?) ORDER BY request"
+
+
+def export(*, of_key: bool = False, of_session: bool = False) -> str:
+    """Return the query for all attempts of requests from a moment on, as the view ``attempts`` has them.
+
+    ``of_key``, ``of_session``: only those of a key, of a session, whose names are the next values.
+    """
+    requests = "SELECT id FROM request WHERE started >= ?"
+    if of_key or of_session:
+        requests = (
+            "SELECT request.id FROM session JOIN agent ON agent.session = session.id "
+            "JOIN request ON request.agent = agent.id WHERE request.started >= ?"
+            f"{f' AND session.key = {_KEY_NAMED}' if of_key else ''}{' AND session.text = ?' if of_session else ''}"
+        )
+    return f"SELECT * FROM attempts WHERE request IN ({requests}) ORDER BY request"
