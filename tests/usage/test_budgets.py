@@ -79,10 +79,28 @@ class BudgetTests:
             "day all $0.0000045 $5.00 0 % Thursday 16 November at 00:00 (Asia/Kolkata)",
             "alice key alice 306 306 tokens spent Monday 20 November at 00:00 (UTC)",
             "glm model glm 0 1,000,000 tokens 0 % 14:00 (UTC)",
-            "long session s-1 $0.0000045 $0.000002 spent never",
-            "long session s-2 $0.0000015 $0.000002 75 % never",
-            "runaway agent s-1 a-1 102 1,000 tokens 10 % never",
+            "long session s-1 (alice) $0.0000045 $0.000002 spent never",
+            "long session s-2 (bob) $0.0000015 $0.000002 75 % never",
+            "runaway agent s-1 a-1 (alice) 102 1,000 tokens 10 % never",
         ]
+
+    def test_session_without_a_key(self, file: Path) -> None:
+        """What a session has spent by the client's own credential and by the bridge's is one sum, as it is refused."""
+        connection = connect(str(file))
+        write(connection, [entry(session="s-3", key=each, agent=who) for each in ("client", "") for who in ("", "a-3")])
+        connection.close()
+        rows = json.loads(told(file, form="json")[1])["budgets"]
+        found = {(row["key"], row["session"], row.get("agent")): row["spent"] for row in rows if "session" in row}
+        assert found["", "s-3", None] == 6e-6
+        assert found["", "s-3", "a-3"] == 204
+        assert len(found) == 5
+
+    def test_one_key(self, tmp_path: Path) -> None:
+        """Where all sessions are of one key it is not shown."""
+        connection = connect(str(tmp_path / "ledger.sqlite"))
+        write(connection, [entry(), entry(session="s-2")])
+        connection.close()
+        assert "alice)" not in told(tmp_path / "ledger.sqlite")[1]
 
     def test_json(self, file: Path) -> None:
         """As plain values: dollars or tokens, as the unit says."""

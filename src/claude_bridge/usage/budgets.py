@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from claude_bridge.config.fields import FORWARDED_KEY
 from claude_bridge.core.budget_periods import Period, period, shown
-from claude_bridge.core.budgets import Amounts, Limit, Use
+from claude_bridge.core.budgets import NOTHING, Amounts, Limit, Use, Who
 from claude_bridge.core.prices import in_dollars
 from claude_bridge.services.accounting.store.spending import Answer, Question, Span, spent
 from claude_bridge.usage.tables import printable
@@ -22,14 +23,14 @@ SHOWN: Final = 5
 """Sessions or agents that are shown of each budget."""
 
 _HEAD: Final = ("budget", "for", "spent", "of", "", "starts again")
-_OF_AGENT: Final = 3
 
 
 @frozen(kw_only=True)
 class Line:
     """What is spent of a budget by one spender.
 
-    :ivar who: key and session, or key, session and agent; nothing where there is but one spender, or none yet.
+    :ivar who: key and session, or key, session and agent; nothing where there is but one spender, or none yet. A client
+        without a ``[key:NAME]`` has the key "".
     :ivar ends: Unix seconds at which it starts again; None if it never does.
     """
 
@@ -67,7 +68,8 @@ def table(lines: Sequence[Line]) -> str:
     """Return a table for a person."""
     if not lines:
         return "there is no [budget:*] in the configuration\n"
-    cells = [_HEAD, *(_cells(each) for each in lines)]
+    shows_keys = len({each.who[0] for each in lines if each.who}) > 1
+    cells = [_HEAD, *(_cells(each, shows_key=shows_keys) for each in lines)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(_HEAD))]
     return "".join(f"{_line(line, widths)}\n" for line in cells)
 
@@ -82,10 +84,14 @@ def _milliseconds(span: Period) -> Span:
 
 
 def _largest(limit: Limit, answer: Answer) -> Iterator[Line]:
-    length = _OF_AGENT if limit.meter.kind == "agent" else _OF_AGENT - 1
-    own = ((who, Amounts(*used).of(limit.unit)) for who, used in answer.sessions.items() if len(who) == length)
-    for who, used in sorted(own, key=lambda each: -each[1])[:SHOWN]:
-        yield Line(limit=limit, who=who, spent=used, ends=None)
+    count = 1 if limit.meter.kind == "session" else 2
+    own: dict[Who, Amounts] = {}
+    for (key, *names), used in answer.sessions.items():
+        if len(names) == count:
+            who = "" if key == FORWARDED_KEY else key, *names
+            own[who] = own.get(who, NOTHING).plus(Amounts(*used))
+    for who, amounts in sorted(own.items(), key=lambda each: -each[1].of(limit.unit))[:SHOWN]:
+        yield Line(limit=limit, who=who, spent=amounts.of(limit.unit), ends=None)
 
 
 def _plain(line: Line) -> dict[str, Any]:
@@ -106,10 +112,12 @@ def _plain(line: Line) -> dict[str, Any]:
     }
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: Line, *, shows_key: bool) -> tuple[str, ...]:
     limit, meter = line.limit, line.limit.meter
     unit = "" if limit.unit == "usd" else " tokens"
-    _, *names = line.who or ("",)
+    key, *names = line.who or ("",)
+    if shows_key and key:
+        names.append(f"({key})")
     return (
         limit.name,
         printable(" ".join((str(limit.scope), *names))),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.config.fields import FORWARDED_KEY
 from claude_bridge.core.events import Usage
 from claude_bridge.core.model_names import plain_name
 from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TEXT, MAX_TOKENS, Attempt, Entry
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
-FORWARDED: Final = "client"
+FORWARDED: Final = FORWARDED_KEY
 """The name of the key where the client's own credential went to the backend; also the name of that credential."""
 
 
