@@ -214,6 +214,15 @@ class ForgettingTests:
         assert b"secret-session" not in files(file)
         assert forget_session(ledger, "secret-session").requests == 0
 
+    def test_names_of_a_session(self, ledger: sqlite3.Connection, file: str) -> None:
+        """Nor is a name left that nobody else has: of its agents' type, and of the model that was asked for."""
+        mine = {"session": "secret-session", "agent": "a", "agent_type": "AcmeReviewer", "model": "claude/Acme"}
+        write(ledger, [entry(**mine), entry(agent="b", agent_type="Explore")])
+        assert b"Acme" in files(file)
+        forget_session(ledger, "secret-session")
+        assert b"Acme" not in files(file)
+        assert rows(ledger, "SELECT agent_type, asked_model FROM attempts") == [("Explore", "glm")]
+
     def test_key(self, ledger: sqlite3.Connection, file: str) -> None:
         """Its sessions and its name go; what it used stays in the sums, under no name, also a second time."""
         for name in ("anastasia", "bartholomew"):

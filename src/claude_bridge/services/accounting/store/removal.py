@@ -110,7 +110,10 @@ def _numbers(cursor: Any, statements: Sequence[str], values: tuple[int, ...] = (
 
 
 def forget_session(connection: sqlite3.Connection, session: str) -> Forgotten:
-    """Remove a session, its agents, requests and attempts."""
+    """Remove a session, its agents, requests and attempts, and the names that nobody else has.
+
+    What it used stays in the sums of hours and days, with its backends, models and keys.
+    """
     return _forget(connection, session, sql.REQUESTS_OF_SESSION, sql.FORGET_SESSION)
 
 
@@ -145,7 +148,7 @@ def _forget(
             cursor.execute(statement, (what,))
         if rename:
             _rename(cursor, what)
-            cursor.execute(sql.UNUSED_NAMES)
+        cursor.execute(sql.UNUSED_NAMES)
         cursor.execute("COMMIT")
     except BaseException:
         cursor.execute("ROLLBACK")
