@@ -14,6 +14,7 @@ import pytest
 
 from claude_bridge.services.accounting.store.errors import NoLedger
 from claude_bridge.services.accounting.store.figures import BY, By
+from claude_bridge.services.accounting.store.removal import forget_session
 from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
 from claude_bridge.usage.command import find, run
 from claude_bridge.usage.order import Misuse, Order
@@ -250,6 +251,16 @@ class ChangeTests:
         assert told(file, "forget", key="alice")[1] == "key alice is forgotten: 3 requests\n"
         document = json.loads(told(file, by="key", form="json")[1])
         assert {row["key"]: row["requests"] for row in document["rows"]} == {"(forgotten)": 3, "bob": 1}
+
+    def test_forget_key_without_requests(self, file: Path) -> None:
+        """A key whose requests were removed by their age is forgotten in the sums, once."""
+        connection = connect(str(file))
+        forget_session(connection, "3f2a-91")
+        connection.close()
+        told_of_sums = "key alice is forgotten: its name in the sums; its requests were removed before\n"
+        assert told(file, "forget", key="alice") == (0, told_of_sums, "")
+        status, _, err = told(file, "forget", key="alice")
+        assert (status, "there is no key alice in" in err) == (1, True)
 
     def test_forget_while_somebody_reads(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Old text that stays in the file beside it is told, and how to get rid of it; the exit status says so too."""

@@ -212,9 +212,10 @@ def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
     )
     with closing(_opened_to_write(path)) as connection:
         forgotten = forget(connection, order.session or order.key or "")
-    if not forgotten.requests:
+    if not forgotten:
         raise NoLedger(f"there is no {what} in {path}")
-    out.write(f"{what} is forgotten: {forgotten.requests:,} requests\n")
+    gone = f"{forgotten.requests:,} requests" if forgotten.requests else "its name in the sums; its requests were removed before"
+    out.write(f"{what} is forgotten: {gone}\n")
     copies = sorted(each.name for each in Path(path).parent.glob(f"{Path(path).name}.*"))
     if copies:
         out.write(f"earlier copies beside it are unchanged: {', '.join(copies)}\n")

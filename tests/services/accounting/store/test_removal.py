@@ -214,6 +214,15 @@ class ForgettingTests:
         assert b"secret-session" not in files(file)
         assert forget_session(ledger, "secret-session").requests == 0
 
+    def test_key_without_requests(self, ledger: sqlite3.Connection) -> None:
+        """A key whose requests are gone by their age has a name in the sums yet, which is forgotten."""
+        write(ledger, [entry(key="alice", started=NOON - 91 * DAY), entry(key="bob")])
+        removed(ledger, NOON, 90 * DAY)
+        forgotten = forget_key(ledger, "alice")
+        assert (forgotten.requests, forgotten.renamed, bool(forgotten)) == (0, True, True)
+        assert not forget_key(ledger, "alice")
+        assert not forget_key(ledger, "ok")
+
     def test_names_of_a_session(self, ledger: sqlite3.Connection, file: str) -> None:
         """Nor is a name left that nobody else has: of its agents' type, and of the model that was asked for."""
         mine = {"session": "secret-session", "agent": "a", "agent_type": "AcmeReviewer", "model": "claude/Acme"}
@@ -233,7 +242,7 @@ class ForgettingTests:
         by_key = "SELECT name.text, sum(requests) FROM day JOIN name ON name.id = day.key GROUP BY 1 ORDER BY 1"
         assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
         assert rows(ledger, TOTAL.format("hour")) == [(4, 4, 40, 6_000_000)]
-        assert forget_key(ledger, FORGOTTEN).requests == 0
+        assert not forget_key(ledger, FORGOTTEN)
         assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
 
     @settings(max_examples=60)

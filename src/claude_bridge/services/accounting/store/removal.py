@@ -42,10 +42,20 @@ def _trusted(cursor: Any, now: int) -> int:  # noqa: ANN401 - as below
 
 
 class Forgotten(NamedTuple):
-    """What was forgotten: how many requests, and whether no byte of them is left in the files."""
+    """What was forgotten.
+
+    :ivar requests: how many.
+    :ivar overwritten: whether no byte of them is left in the files.
+    :ivar renamed: whether there were sums of hours or days under the name, which have another now.
+    """
 
     requests: int
     overwritten: bool
+    renamed: bool = False
+
+    def __bool__(self) -> bool:
+        """Return whether there was anything to forget."""
+        return self.requests > 0 or self.renamed
 
 
 def remove_old(cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - a cursor of whatever database
@@ -146,14 +156,13 @@ def _forget(
         (requests,) = cursor.execute(counted, (what,)).fetchone()
         for statement in statements:
             cursor.execute(statement, (what,))
-        if rename:
-            _rename(cursor, what)
+        renamed = rename and _rename(cursor, what)
         cursor.execute(sql.UNUSED_NAMES)
         cursor.execute("COMMIT")
     except BaseException:
         cursor.execute("ROLLBACK")
         raise
-    return Forgotten(int(requests), _emptied_log(cursor))
+    return Forgotten(int(requests), _emptied_log(cursor), renamed)
 
 
 def _emptied_log(cursor: sqlite3.Cursor) -> bool:
@@ -165,10 +174,13 @@ def _emptied_log(cursor: sqlite3.Cursor) -> bool:
     return not busy
 
 
-def _rename(cursor: sqlite3.Cursor, key: str) -> None:
+def _rename(cursor: sqlite3.Cursor, key: str) -> bool:
+    """Give the sums of a key to `FORGOTTEN`; return whether there were any."""
     found = cursor.execute(sql.NAME, (key,)).fetchone()
-    if found is not None and key != FORGOTTEN:
-        other = Booking().name(cursor, FORGOTTEN)
-        for add, drop in sql.OTHER_KEY:
-            cursor.execute(add, (other, *found))
-            cursor.execute(drop, found)
+    if found is None or key == FORGOTTEN:
+        return False
+    other, rows = Booking().name(cursor, FORGOTTEN), 0
+    for add, drop in sql.OTHER_KEY:
+        cursor.execute(add, (other, *found))
+        rows += cursor.execute(drop, found).rowcount
+    return rows > 0
