@@ -208,6 +208,15 @@ class ExportTests:
         assert len(list(csv.DictReader(io.StringIO(out)))) == 5
         assert len(told(file, "export", form="csv", since="2023-11-16")[1].splitlines()) == 1
 
+    def test_since_within_an_hour(self, file: Path) -> None:
+        """Attempts are exported from the moment that is named, not from the hour that it is in."""
+        connection = connect(str(file))
+        write(connection, [entry(started=NOON + minutes * 60_000) for minutes in (29, 30)])
+        connection.close()
+        assert len(told(file, "export", since="2023-11-15T12:30")[1].splitlines()) == 1
+        assert len(told(file, "export", since="2023-11-15T12:29")[1].splitlines()) == 2
+        assert len(told(file, "export", since="1h")[1].splitlines()) == 7
+
     @pytest.mark.parametrize(
         ("more", "count"),
         [({"key": "bob"}, 1), ({"session": "3f2a"}, 4), ({"session": "3f2a-91", "key": "bob"}, 0), ({"key": "x"}, 0)],

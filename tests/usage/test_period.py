@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from claude_bridge.usage.period import milliseconds, moment, since
+from claude_bridge.usage.period import beginning, beginning_of_sums, milliseconds, moment
 
 NOW = datetime(2026, 11, 26, 15, 47, 12, tzinfo=UTC)
 """A Thursday."""
@@ -16,7 +16,7 @@ class SinceTests:
     """The beginning of a period."""
 
     @pytest.mark.parametrize(
-        ("text", "beginning"),
+        ("text", "expected"),
         [
             ("today", "2026-11-26 00:00"),
             ("week", "2026-11-23 00:00"),
@@ -34,12 +34,27 @@ class SinceTests:
             ("2026-10-03T04:05", "2026-10-03 00:00"),
         ],
     )
-    def test_words(self, text: str, beginning: str) -> None:
-        """It is a whole hour in UTC, long ago a whole day; weeks begin on Monday."""
-        assert moment(milliseconds(since(text, NOW))) == beginning
+    def test_words(self, text: str, expected: str) -> None:
+        """That of sums is a whole hour in UTC, long ago a whole day; weeks begin on Monday."""
+        assert moment(milliseconds(beginning_of_sums(text, NOW))) == expected
 
     @pytest.mark.parametrize("text", ["yesterday", "", "7", "2026-13-01", "3m", "0001-01-01T00:00+05:00"])
     def test_mistakes(self, text: str) -> None:
         """What is no time is told with what is."""
         with pytest.raises(ValueError, match="today, week, month, all, a date"):
-            since(text, NOW)
+            beginning(text, NOW)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("today", "2026-11-26T00:00:00"),
+            ("2h", "2026-11-26T13:47:12"),
+            ("7d", "2026-11-19T00:00:00"),
+            ("99999w", "1970-01-01T00:00:00"),
+            ("2026-10-03T04:05:06", "2026-10-03T04:05:06"),
+            ("2026-11-03T04:05+02:00", "2026-11-03T02:05:00"),
+        ],
+    )
+    def test_exact(self, text: str, expected: str) -> None:
+        """That of attempts is the moment that is named, however long ago."""
+        assert beginning(text, NOW).isoformat() == f"{expected}+00:00"

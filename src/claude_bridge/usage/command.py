@@ -18,7 +18,7 @@ from claude_bridge.services.accounting.store import figures, removal, sqlite
 from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 from claude_bridge.usage import budgets, tables
 from claude_bridge.usage.order import Misuse, Order
-from claude_bridge.usage.period import milliseconds, moment, oldest_hour, since
+from claude_bridge.usage.period import beginning, beginning_of_sums, milliseconds, moment, oldest_hour
 
 SHOWN: Final = 50
 """Sessions or agents that a table for a person has."""
@@ -103,15 +103,15 @@ def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
         raise Misuse(f"one period is enough: {order.words[0]}, or --since {order.since}")
     named = order.words[0] if order.words else "today" if order.since is None else order.since
     by: figures.By = order.by or "model"
-    beginning = _since(named, now)
+    since = _time(beginning_of_sums, named, now)
     if by == "hour":
-        beginning = max(beginning, oldest_hour(now))
-    start = milliseconds(beginning)
+        since = max(since, oldest_hour(now))
+    start = milliseconds(since)
     with closing(sqlite.open_to_read(path)) as connection:
         found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL, key=order.key)
     if order.form == "json":
         document = {
-            "since": beginning.isoformat().replace("+00:00", "Z"),
+            "since": since.isoformat().replace("+00:00", "Z"),
             "by": by,
             **({} if order.key is None else {"key": order.key}),
             "rows": [tables.plain(row, by) for row in found],
@@ -173,7 +173,7 @@ def _only_session(connection: sqlite3.Connection, beginning: str) -> str:
 def _export(order: Order, path: str, now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"the period of an export is named with --since: {order.words[1]} is one word too many")
-    start = milliseconds(_since("all" if order.since is None else order.since, now))
+    start = milliseconds(_time(beginning, "all" if order.since is None else order.since, now))
     with closing(sqlite.open_to_read(path)) as connection:
         session = None if order.session is None else _only_session(connection, order.session)
         columns, rows = figures.attempts(connection, start, key=order.key, session=session)
@@ -214,7 +214,11 @@ def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
         forgotten = forget(connection, order.session or order.key or "")
     if not forgotten:
         raise NoLedger(f"there is no {what} in {path}")
-    gone = f"{forgotten.requests:,} requests" if forgotten.requests else "its name in the sums; its requests were removed before"
+    gone = (
+        f"{forgotten.requests:,} requests"
+        if forgotten.requests
+        else "its name in the sums; its requests were removed before"
+    )
     out.write(f"{what} is forgotten: {gone}\n")
     copies = sorted(each.name for each in Path(path).parent.glob(f"{Path(path).name}.*"))
     if copies:
@@ -236,9 +240,9 @@ def _opened_to_write(path: str) -> sqlite3.Connection:
         raise NoLedger(f"{path}: {error.strerror or type(error).__name__}") from error
 
 
-def _since(text: str, now: datetime) -> datetime:
+def _time(read: Callable[[str, datetime], datetime], text: str, now: datetime) -> datetime:
     try:
-        return since(text, now)
+        return read(text, now)
     except ValueError as error:
         raise Misuse(str(error)) from None
 

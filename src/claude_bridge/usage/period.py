@@ -16,12 +16,20 @@ _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def since(text: str, now: datetime) -> datetime:
-    """Return the beginning of the period: a whole hour, and a whole day if it is too long ago for sums by hour.
+def beginning(text: str, now: datetime) -> datetime:
+    """Return the beginning of the period.
 
     ``today``, ``week`` and ``month`` are those of the calendar; a week begins on Monday. Raises `ValueError`.
     """
-    found = max(_EPOCH, _beginning(text, now))
+    return max(_EPOCH, _beginning(text, now))
+
+
+def beginning_of_sums(text: str, now: datetime) -> datetime:
+    """Return the beginning of the period as sums have it: a whole hour, a whole day if that is too long ago for hours.
+
+    Raises `ValueError`.
+    """
+    found = _hour(beginning(text, now))
     return _day(found) if found < oldest_hour(now) else found
 
 
@@ -42,14 +50,13 @@ def _beginning(text: str, now: datetime) -> datetime:
         return named[text]
     if ago := _AGO.fullmatch(text):
         before = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return _hour(before) if ago[2] == "h" else _day(before)
+        return before if ago[2] == "h" else _day(before)
     try:
         found = datetime.fromisoformat(text)
-        found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):  # the latter in the first or last hours that a date can have
         words = ", ".join(WORDS)
         raise ValueError(f"{text} is not a time: {words}, a date (2026-11-30), or how long ago (24h, 7d, 4w)") from None
-    return _hour(found)
 
 
 def milliseconds(time: datetime) -> int:
