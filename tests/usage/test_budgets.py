@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.services.accounting.store.sqlite import connect
-from claude_bridge.usage.command import run_budgets
+from claude_bridge.usage.command import LedgerFile, run_budgets
 from claude_bridge.usage.order import Misuse, Order
 from tests.config.files import config_of
 from tests.services.accounting.store.books import NOON, attempt, entry, write
@@ -63,7 +63,8 @@ def told(
     """Return status, output and errors of the command."""
     out, err = io.StringIO(), io.StringIO()
     order = Order(words=("budgets", *words), form=form)
-    status = run_budgets(order, config_of(text), str(file), NOW, out, err, is_named=is_named)
+    ledger = LedgerFile(path=str(file), is_named=is_named)
+    status = run_budgets(order, config_of(text), ledger, NOW, out, err)
     return status, out.getvalue(), err.getvalue()
 
 

@@ -16,7 +16,7 @@ from claude_bridge.services.accounting.store.errors import NoLedger
 from claude_bridge.services.accounting.store.figures import BY, By
 from claude_bridge.services.accounting.store.removal import forget_session
 from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
-from claude_bridge.usage.command import find, run
+from claude_bridge.usage.command import LedgerFile, find, run
 from claude_bridge.usage.order import Misuse, Order
 from tests.config.files import config_of
 from tests.services.accounting.store.books import NOON, attempt, entry, rows, write
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 def told(file: Path, *words: str, **more: Any) -> tuple[int, str, str]:
     """Return status, output and errors of a command."""
     out, err = io.StringIO(), io.StringIO()
-    status = run(Order(words=words, **more), str(file), NOW, out, err)
+    status = run(Order(words=words, **more), LedgerFile(path=str(file), is_own=True), NOW, out, err)
     return status, out.getvalue(), err.getvalue()
 
 
@@ -354,18 +354,43 @@ class FindTests:
     def test_by_the_configuration(self, tmp_path: Path) -> None:
         """The file says it, else it is in the state directory."""
         named = config_of("[ledger]\ndatabase = /srv/l.sqlite\n")
-        assert find(named, {}, str(tmp_path)) == "/srv/l.sqlite"
+        assert find(named, {}, str(tmp_path)) == LedgerFile(path="/srv/l.sqlite")
         kept = config_of("[server]\nstate_dir = /srv\n")
-        assert find(kept, {}, str(tmp_path)) == "/srv/ledger.sqlite"
+        assert find(kept, {}, str(tmp_path)) == LedgerFile(path="/srv/ledger.sqlite")
 
     def test_of_the_service(self, file: Path, tmp_path: Path) -> None:
         """Where a person has no ledger, but the machine's service has one, that is meant."""
         home = {"HOME": str(tmp_path / "home")}
-        assert find(config_of(""), home, str(file.parent)) == str(file)
+        assert find(config_of(""), home, str(file.parent)) == LedgerFile(path=str(file))
         own = tmp_path / "home/.local/state/claude-bridge/ledger.sqlite"
         own.parent.mkdir(parents=True)
         own.touch()
-        assert find(config_of(""), home, str(file.parent)) == str(own)
+        found = find(config_of(""), home, str(file.parent))
+        assert found == LedgerFile(path=str(own), is_own=True, of_service=str(file))
+
+    def test_only_of_the_user(self, file: Path, tmp_path: Path) -> None:
+        """There is nothing to choose where the service has none, or the user's own is that of the service."""
+        home = {"XDG_STATE_HOME": str(tmp_path)}
+        own = tmp_path / "claude-bridge"
+        own.mkdir()
+        mine = LedgerFile(path=str(own / "ledger.sqlite"), is_own=True)
+        assert find(config_of(""), home, str(tmp_path / "none")) == mine
+        (own / "ledger.sqlite").hardlink_to(file)
+        assert find(config_of(""), home, str(tmp_path / "none")) == mine
+        assert find(config_of(""), home, str(file.parent)) == mine
+
+    def test_which_is_read(self, file: Path) -> None:
+        """Where there are two it is said which one is read; the table names a file that is not the user's own."""
+        out, err = io.StringIO(), io.StringIO()
+        two = LedgerFile(path=str(file), is_own=True, of_service="/var/lib/x/ledger.sqlite")
+        assert run(Order(form="json"), two, NOW, out, err) == 0
+        assert err.getvalue() == (
+            f"claude-bridge usage: this is {file}; the ledger of the machine's service is another: "
+            "--database /var/lib/x/ledger.sqlite\n"
+        )
+        out = io.StringIO()
+        run(Order(), LedgerFile(path=str(file)), NOW, out, err)
+        assert out.getvalue().startswith(f"today: since 2023-11-15 00:00 UTC, in {file}\n")
 
     def test_of_the_service_before_its_first_request(self, tmp_path: Path) -> None:
         """Where the service keeps its files, and a person's own bridge has kept none, the ledger will be there."""
@@ -373,12 +398,11 @@ class FindTests:
         system.mkdir()
         own = tmp_path / "home/.local/state/claude-bridge/ledger.sqlite"
         home = {"HOME": str(tmp_path / "home")}
-        assert find(config_of(""), home, str(system)) == str(system / "ledger.sqlite")
+        assert find(config_of(""), home, str(system)).path == str(system / "ledger.sqlite")
         own.parent.mkdir(parents=True)
-        assert find(config_of(""), home, str(system)) == str(own)
-        assert find(config_of(""), {"HOME": str(tmp_path / "other")}, str(tmp_path / "none")).startswith(
-            str(tmp_path / "other")
-        )
+        assert find(config_of(""), home, str(system)).path == str(own)
+        other = find(config_of(""), {"HOME": str(tmp_path / "other")}, str(tmp_path / "none"))
+        assert other.path.startswith(str(tmp_path / "other"))
 
     def test_nowhere(self, tmp_path: Path) -> None:
         """Where nothing is kept it is said why."""

@@ -156,14 +156,13 @@ def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
     )
     environ = surroundings.environ
     try:
-        if options.words[:1] == ["budgets"]:
+        file = command.LedgerFile(path=options.database, is_named=True) if options.database else None
+        if order.action == "budgets":
             config = load(options.config, environ, resolve_secrets=False)
-            path = options.database or command.find(config, environ)
-            named = bool(options.database)
-            now = datetime.now(UTC)
-            return command.run_budgets(order, config, path, now, sys.stdout, sys.stderr, is_named=named)
-        path = options.database or command.find(load(options.config, environ, resolve_secrets=False), environ)
-        return command.run(order, path, datetime.now(UTC), sys.stdout, sys.stderr)
+            file = file or command.find(config, environ)
+            return command.run_budgets(order, config, file, datetime.now(UTC), sys.stdout, sys.stderr)
+        file = file or command.find(load(options.config, environ, resolve_secrets=False), environ)
+        return command.run(order, file, datetime.now(UTC), sys.stdout, sys.stderr)
     except Misuse as error:
         options.error(str(error))
     except NoLedger as error:

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from attrs import frozen
+
 from claude_bridge.config.budgets import limits
 from claude_bridge.config.directories import LEDGER, SYSTEM_STATE, ledger_file, state_directory
 from claude_bridge.config.schema import Config
@@ -27,76 +29,93 @@ PATIENCE: Final = sqlite.LOCK_SECONDS
 """Seconds to wait for other programs that use the file."""
 
 
-def find(config: Config, environ: Mapping[str, str], system: str = SYSTEM_STATE) -> str:
-    """Return the path of the ledger, of the user's own bridge or of the system's. Raises `NoLedger`."""
+@frozen(kw_only=True)
+class LedgerFile:
+    """The file that is read.
+
+    :ivar is_named: whether the command line names it; any other need not be there yet.
+    :ivar is_own: whether that is where the user's own bridge has it, as nothing says otherwise.
+    :ivar of_service: the file of the machine's service, if that is there and is another; else "".
+    """
+
+    path: str
+    is_named: bool = False
+    is_own: bool = False
+    of_service: str = ""
+
+
+def find(config: Config, environ: Mapping[str, str], system: str = SYSTEM_STATE) -> LedgerFile:
+    """Return the ledger of the user's own bridge, or of the system's. Raises `NoLedger`."""
     state = state_directory(config.server.state_dir, environ)
     own = ledger_file(enabled=None, database=config.ledger.database, state=state)
-    if own is not None and (config.ledger.database or Path(own).exists()):
-        return own
+    if own is not None and (config.ledger.database or config.server.state_dir is not None):
+        return LedgerFile(path=own)
     of_system = Path(system, LEDGER)
+    if own is not None and Path(own).exists():
+        return LedgerFile(path=own, is_own=True, of_service=str(of_system) if _is_another(of_system, own) else "")
     if config.server.state_dir is None and (_is_there(of_system) or _will_be_there(of_system, own)):
-        return str(of_system)
+        return LedgerFile(path=str(of_system))
     if own is None:
         raise NoLedger("no accounts are kept: there is no state directory, and no [ledger] database")
-    return own
+    return LedgerFile(path=own, is_own=True)
 
 
-def run(order: Order, path: str, now: datetime, out: TextIO, err: TextIO) -> int:
+def run(order: Order, file: LedgerFile, now: datetime, out: TextIO, err: TextIO) -> int:
     """Do what is asked; return the exit status. Raises `Misuse`."""
-    actions: Mapping[str, Callable[[Order, str, datetime, TextIO], int]] = {
+    actions: Mapping[str, Callable[[Order, LedgerFile, datetime, TextIO], int]] = {
         "session": _session,
         "export": _export,
         "compact": _compact,
         "forget": _forget,
     }
     order.check_options()
-    return _told(path, err, lambda: actions.get(order.action, _usage)(order, path, now, out))
+    return _told(file, err, lambda: actions.get(order.action, _usage)(order, file, now, out))
 
 
-def run_budgets(
-    order: Order, config: Config, path: str, now: datetime, out: TextIO, err: TextIO, *, is_named: bool = False
-) -> int:
-    """Print how much of the configured budgets is spent; return the exit status. Raises `Misuse`.
-
-    ``is_named``: whether the command line names the file; any other need not be there yet.
-    """
+def run_budgets(order: Order, config: Config, file: LedgerFile, now: datetime, out: TextIO, err: TextIO) -> int:
+    """Print how much of the configured budgets is spent; return the exit status. Raises `Misuse`."""
     if len(order.words) > 1:
         raise Misuse(f"{order.words[1]} is one word too many")
     order.check_options()
 
     def print_budgets() -> int:
-        if config.ledger.enabled is False and not is_named:
+        if config.ledger.enabled is False and not file.is_named:
             raise NoLedger("no accounts are kept ([ledger] enabled = no): only the running bridge knows what is spent")
         known = limits(config)
         try:
-            with closing(sqlite.open_to_read(path)) as connection:
+            with closing(sqlite.open_to_read(file.path)) as connection:
                 found = budgets.spent_of(known, connection, now.timestamp())
         except NothingRecorded:
-            if is_named:
+            if file.is_named:
                 raise
             found = budgets.spent_of(known, None, now.timestamp())
             if known:
-                err.write(f"no request was recorded yet; the accounts will be kept in {path}\n")
+                err.write(f"no request was recorded yet; the accounts will be kept in {file.path}\n")
         out.write(tables.as_json({"budgets": budgets.plain(found)}) if order.form == "json" else budgets.table(found))
         return 0
 
-    return _told(path, err, print_budgets)
+    return _told(file, err, print_budgets)
 
 
-def _told(path: str, err: TextIO, action: Callable[[], int]) -> int:
-    """Return the exit status of an action, and say why the file cannot be used."""
+def _told(file: LedgerFile, err: TextIO, action: Callable[[], int]) -> int:
+    """Return the exit status of an action, and say which file is used where there are two, or why it cannot be."""
+    if file.of_service:
+        err.write(
+            f"claude-bridge usage: this is {file.path}; the ledger of the machine's service is another: "
+            f"--database {file.of_service}\n"
+        )
     try:
         return action()
     except (NoLedger, NewerVersion) as error:
         err.write(f"claude-bridge usage: {error}\n")
     except sqlite3.Error as error:
-        err.write(f"claude-bridge usage: {path}: {error}\n")
+        err.write(f"claude-bridge usage: {file.path}: {error}\n")
     except UnicodeEncodeError:  # bytes of the command line that are no UTF-8: nothing in the file is called that
         err.write("claude-bridge usage: there is none whose name is no text\n")
     return 1
 
 
-def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
+def _usage(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"one period is enough: {order.words[1]} is one word too many")
     if order.words and order.since is not None:
@@ -107,7 +126,7 @@ def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
     if by == "hour":
         since = max(since, oldest_hour(now))
     start = milliseconds(since)
-    with closing(sqlite.open_to_read(path)) as connection:
+    with closing(sqlite.open_to_read(file.path)) as connection:
         found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL, key=order.key)
     if order.form == "json":
         document = {
@@ -121,13 +140,14 @@ def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
     elif order.form == "csv":
         out.write(tables.as_csv(found, by))
     else:
-        out.write(_headline(named, start, by, order.key, len(found)))
+        where = "" if file.is_own else f", in {tables.printable(file.path)}"
+        out.write(_headline(named, start, by, order.key, len(found), where))
         out.write(tables.table(found, by) if found else "")
     return 0
 
 
-def _headline(named: str, start: int, by: figures.By, key: str | None, count: int) -> str:
-    told = f"since {moment(start)} UTC" if start else "since the beginning"
+def _headline(named: str, start: int, by: figures.By, key: str | None, count: int, where: str) -> str:
+    told = f"since {moment(start)} UTC{where}" if start else f"since the beginning{where}"
     whose = "" if key is None else f" {f'with the key {tables.printable(key)}' if key else 'without a key'}"
     if not count:
         return f"nothing was used{whose} {told}\n"
@@ -137,10 +157,10 @@ def _headline(named: str, start: int, by: figures.By, key: str | None, count: in
     return f"{last}{by}s that were used{whose} {told}, each with all its figures\n"
 
 
-def _session(order: Order, path: str, _now: datetime, out: TextIO) -> int:
+def _session(order: Order, file: LedgerFile, _now: datetime, out: TextIO) -> int:
     if len(order.words) != 2:  # noqa: PLR2004 - the action, and whose it is
         raise Misuse("name one session by its id, or the beginning of it: usage session ID")
-    with closing(sqlite.open_to_read(path)) as connection:
+    with closing(sqlite.open_to_read(file.path)) as connection:
         session = _only_session(connection, order.words[1])
         agents = figures.agents_of(connection, session)
     keys = list(dict.fromkeys(row.what["key"] for row in agents))
@@ -170,11 +190,11 @@ def _only_session(connection: sqlite3.Connection, beginning: str) -> str:
     return found[0]
 
 
-def _export(order: Order, path: str, now: datetime, out: TextIO) -> int:
+def _export(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"the period of an export is named with --since: {order.words[1]} is one word too many")
     start = milliseconds(_time(beginning, "all" if order.since is None else order.since, now))
-    with closing(sqlite.open_to_read(path)) as connection:
+    with closing(sqlite.open_to_read(file.path)) as connection:
         session = None if order.session is None else _only_session(connection, order.session)
         columns, rows = figures.attempts(connection, start, key=order.key, session=session)
         if order.form == "csv":
@@ -190,19 +210,19 @@ def _json_line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _compact(order: Order, path: str, _now: datetime, out: TextIO) -> int:
+def _compact(order: Order, file: LedgerFile, _now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"{order.words[1]} is one word too many")
-    before = _size(path)
-    with closing(_opened_to_write(path)) as connection:
+    before = _size(file.path)
+    with closing(_opened_to_write(file.path)) as connection:
         done = removal.compact(connection)
-    out.write(f"{path}: {before / 1e6:,.1f} MB, now {_size(path) / 1e6:,.1f} MB\n")
+    out.write(f"{file.path}: {before / 1e6:,.1f} MB, now {_size(file.path) / 1e6:,.1f} MB\n")
     if not done:
         out.write("another program reads the file: the rest is done when it has ended and the bridge writes\n")
     return 0 if done else 1
 
 
-def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
+def _forget(order: Order, file: LedgerFile, _now: datetime, out: TextIO) -> int:
     if len(order.words) > 1 or bool(order.session) == bool(order.key):
         raise Misuse("name what to forget: usage forget --session ID, or usage forget --key NAME")
     what, forget = (
@@ -210,22 +230,23 @@ def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
         if order.session
         else (f"key {order.key}", removal.forget_key)
     )
-    with closing(_opened_to_write(path)) as connection:
+    with closing(_opened_to_write(file.path)) as connection:
         forgotten = forget(connection, order.session or order.key or "")
     if not forgotten:
-        raise NoLedger(f"there is no {what} in {path}")
+        raise NoLedger(f"there is no {what} in {file.path}")
     gone = (
         f"{forgotten.requests:,} requests"
         if forgotten.requests
         else "its name in the sums; its requests were removed before"
     )
     out.write(f"{what} is forgotten: {gone}\n")
-    copies = sorted(each.name for each in Path(path).parent.glob(f"{Path(path).name}.*"))
+    path = Path(file.path)
+    copies = sorted(each.name for each in path.parent.glob(f"{path.name}.*"))
     if copies:
         out.write(f"earlier copies beside it are unchanged: {', '.join(copies)}\n")
     if not forgotten.overwritten:
         out.write(
-            f"but {Path(path).name}-wal may still have it, as another program reads the ledger: "
+            f"but {path.name}-wal may still have it, as another program reads the ledger: "
             "end that, and run `claude-bridge usage compact`\n"
         )
     return 0 if forgotten.overwritten else 1
@@ -259,6 +280,13 @@ def _size(path: str) -> int:
         with suppress(OSError):
             size += Path(each).stat().st_size
     return size
+
+
+def _is_another(path: Path, own: str) -> bool:
+    try:
+        return path.exists() and not path.samefile(own)
+    except OSError:
+        return False  # who may not look into its folder cannot mean it
 
 
 def _is_there(path: Path) -> bool:
