@@ -108,6 +108,13 @@ class PeriodTests:
         assert [row["backend"] for row in csv.DictReader(io.StringIO(out))] == ["chutes", "box"]
 
     @pytest.mark.parametrize("by", BY)
+    def test_csv_without_rows(self, file: Path, by: By) -> None:
+        """Where nothing was used a spreadsheet has the same columns, of whatever the sums are."""
+        head, *lines = told(file, by=by, form="csv")[1].splitlines()
+        assert lines
+        assert told(file, by=by, form="csv", since="2024-01-01") == (0, f"{head}\n", "")
+
+    @pytest.mark.parametrize("by", BY)
     def test_of_a_key(self, file: Path, by: By) -> None:
         """Whatever they are by, the sums of a key are its own alone."""
         document = json.loads(told(file, "2023-11-15T12", by=by, key="bob", form="json")[1])

@@ -45,7 +45,7 @@ def as_csv(rows: Sequence[Row], by: By) -> str:
     """Return the rows with a line of names before them."""
     out = io.StringIO()
     written = [plain(row, by) for row in rows]
-    writer = csv.DictWriter(out, list(written[0]) if written else [by], lineterminator="\n")
+    writer = csv.DictWriter(out, list(plain(_empty(by), by)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(written)
     return out.getvalue()
@@ -62,6 +62,19 @@ def plain(row: Row, by: By) -> dict[str, Any]:
         times = {"first": _iso(row.first), "last": _iso(row.last)}
     parent = {"parent": row.parent} if "agent" in row.what else {}
     return {**row.what, **parent, **times, **plain_figures(row.figures)}
+
+
+def _empty(by: By) -> Row:
+    """Return a row that has all the names and times that rows by something have."""
+    names: dict[str, tuple[str, ...]] = {
+        "model": ("backend", "model"),
+        "session": ("session", "key"),
+        "agent": ("session", "key", "agent", "type"),
+        "day": (),
+        "hour": (),
+    }
+    times = 0 if by in {"session", "agent", "day", "hour"} else None
+    return Row(what=dict.fromkeys(names.get(by, (by,)), ""), first=times, last=times, figures=Counts())
 
 
 def plain_figures(figures: Counts) -> dict[str, Any]:
