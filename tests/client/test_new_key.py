@@ -186,6 +186,12 @@ class RefusedTests:
         """A name that no section can have is refused."""
         assert "letters, digits, dots, dashes and underscores" in refused(file, name)
 
+    def test_name_of_forwarded_credentials(self, file: Path) -> None:
+        """Nor is that by which the accounts call clients without a key of the bridge."""
+        assert "'client' cannot be the name of a key: the accounts use this NAME for clients whose own" in refused(
+            file, "client"
+        )
+
     @pytest.mark.parametrize("name", ["alice", "Alice"])
     def test_name_that_is_there(self, file: Path, name: str) -> None:
         """A name has one key; the text says how it is replaced."""

@@ -49,6 +49,8 @@ class FindKindTests:
             ("model:a b", "must not be empty or contain a space"),
             ("model:glm@claude-bridge", "must not end in @claude-bridge"),
             ("route:a b", "the NAME must"),
+            ("key:a b", "the NAME must"),
+            ("key:client", "the accounts use this NAME for clients whose own credential is passed on: choose another"),
             ("price:", "must not be empty"),
             ("price", r"did you mean \[price:NAME\]"),
             ("pricing:glm", r"did you mean \[price:glm\]"),

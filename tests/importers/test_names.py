@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.config.sections import find_kind
-from claude_bridge.importers.names import UniqueNames, is_variable, model_alias, of_host, plain_name, variable_name
+from claude_bridge.importers.names import (
+    UniqueNames,
+    is_variable,
+    key_name,
+    model_alias,
+    of_host,
+    plain_name,
+    variable_name,
+)
 
 
 class NameTests:
@@ -30,11 +38,12 @@ class NameTests:
         """What no section's name may have becomes a dash."""
         assert plain_name(wanted, "otherwise") == name
 
-    @given(st.text())
+    @given(st.text() | st.just("client"))
     def test_valid(self, wanted: str) -> None:
         """Any text gives names that the configuration accepts."""
-        for word in ("backend", "route", "key"):
+        for word in ("backend", "route"):
             find_kind(f"{word}:{plain_name(wanted, 'x')}")
+        find_kind(f"key:{key_name(wanted, 'x')}")
         find_kind(f"model:{model_alias(wanted)}")
         assert is_variable(variable_name(wanted, "key"))
 

@@ -40,7 +40,7 @@ _KEY_HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+")
 
 FORWARDED_KEY = "client"
-"""What the accounts call the key of clients whose own credential goes to the backend."""
+"""What the accounts call the key of clients whose own credential goes to the backend; no ``[key:*]`` has this name."""
 
 NO_DIRECTORY = "none"
 """The value for no directory."""

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import Attribute, fields, frozen, resolve_types
 
 from claude_bridge.config import foreign_words, schema
+from claude_bridge.config.fields import FORWARDED_KEY
 from claude_bridge.config.problems import nearest, suggestion
 from claude_bridge.core.model_names import MARK
 
@@ -55,6 +56,12 @@ def _check_plain(name: str) -> None:
         raise ValueError("the NAME must consist of letters, digits, dots, dashes and underscores")
 
 
+def _check_key(name: str) -> None:
+    _check_plain(name)
+    if name == FORWARDED_KEY:
+        raise ValueError("the accounts use this NAME for clients whose own credential is passed on: choose another")
+
+
 def _check_model(name: str) -> None:
     if not name or not name.isprintable() or any(character.isspace() for character in name):
         raise ValueError("the NAME of a model must not be empty or contain a space")
@@ -77,7 +84,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(word="price", schema=schema.ModelPrice, target="prices", name_field="name", check_name=_check_model),
         Kind(word="budget", schema=schema.Budget, target="budgets", name_field="name", check_name=_check_plain),
-        Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
+        Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_key),
         Kind(word="breaker", schema=schema.BreakerConfig, target="breaker"),
         Kind(word="web_search", schema=schema.WebSearch, target="web_search"),
         Kind(word="limits", schema=schema.Limits, target="limits"),

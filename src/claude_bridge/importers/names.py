@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
+from claude_bridge.config.fields import FORWARDED_KEY
 from claude_bridge.core.model_names import MARK
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -29,6 +30,12 @@ def plain_name(wanted: str, otherwise: str) -> str:
     """
     folded = unicodedata.normalize("NFKD", wanted).encode("ascii", "ignore").decode("ascii")
     return _NOT_PLAIN.sub("-", folded).strip("-._") or otherwise
+
+
+def key_name(wanted: str, otherwise: str) -> str:
+    """Return a NAME for a ``[key:NAME]``, as `plain_name`; not that of clients whose own credential is passed on."""
+    name = plain_name(wanted, otherwise)
+    return f"{name}-key" if name == FORWARDED_KEY else name
 
 
 def model_alias(wanted: str, otherwise: str = "model") -> str:

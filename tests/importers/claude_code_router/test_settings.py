@@ -66,6 +66,13 @@ class KeyTests:
         draft = with_box(APIKEYS=keys, APIKEY=KEY)
         assert [(each.name, each.rpm) for each in draft.keys] == [("Alice-U", 5), ("bob", None)]
 
+    def test_name_of_forwarded_credentials(self) -> None:
+        """A key that is called as clients without one are in the accounts gets another name, its budgets too."""
+        keys = [{"key": KEY, "name": "client", "limits": {"tph": 5}}, {"key": "$BOB", "name": "client-key"}]
+        draft = with_box(APIKEYS=keys)
+        assert [each.name for each in draft.keys] == ["client-key", "client-key-2"]
+        assert [each.whom for each in draft.budgets] == ["key client-key"]
+
     def test_end(self) -> None:
         """A day on which a key ends is reported, and so are limits that the bridge does not have."""
         keys = [{"key": KEY, "limits": {"rpd": 5, "tph": 0}, "expiresAt": "2027-01-01"}]

@@ -16,7 +16,7 @@ from claude_bridge.config.schema import DAY
 from claude_bridge.config.secret import Secret
 from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing, is_off, number, whole
 from claude_bridge.importers.draft import ImportedBudget, ImportedKey, ImportedLog, ImportedServer
-from claude_bridge.importers.names import UniqueNames, plain_name
+from claude_bridge.importers.names import UniqueNames, key_name
 from claude_bridge.importers.text import Text, Variable
 
 _HOST: Final = "127.0.0.1"
@@ -109,7 +109,7 @@ def _keys(reading: Reading) -> None:
     """Add the keys that clients need."""
     names, seen = UniqueNames(), set[tuple[object, ...]]()
     for path, written, options in _written_keys(reading.data):
-        name = plain_name(str(options.get("name") or options.get("id") or ""), "all-clients")
+        name = key_name(str(options.get("name") or options.get("id") or ""), "all-clients")
         key = reading.credential(written, path, "CLAUDE_BRIDGE_KEY")
         if key is None:
             why = "not usable" if reading.is_lost(path) else "a placeholder that anybody can guess"
