@@ -27,6 +27,15 @@ class LimitTests:
         assert (found.meter.kind, found.meter.what, found.meter.per) == ("key", ("alice",), "week")
         assert str(found.meter.zone) == found.meter.timezone == "Asia/Kolkata"
 
+    @pytest.mark.parametrize(
+        ("amount", "pico_dollars"),
+        [("0.000001", 10**6), ("1000000.01", 1_000_000 * DOLLAR + DOLLAR // 100), ("999999999.999999", 10**21 - 10**6)],
+    )
+    def test_every_amount_is_exact(self, amount: str, pico_dollars: int) -> None:
+        """The smallest and the largest amount that may be written are kept to the last digit."""
+        (found,) = limits(config_of(f"[budget:b]\namount = {amount}\nper = day\n"))
+        assert found.amount == pico_dollars
+
     def test_tokens(self) -> None:
         """A session's budget has no period, and is for all sessions."""
         (found,) = limits(config_of("[budget:s]\nfor = session\ntokens = 20M\nwarn = 50%\n"))

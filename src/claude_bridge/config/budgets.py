@@ -5,8 +5,8 @@ from __future__ import annotations
 from claude_bridge.config.budget_values import route_of, zone
 from claude_bridge.config.model_prices import meaning
 from claude_bridge.config.schema import Budget, Config
-from claude_bridge.core.budgets import Limit, Meter
-from claude_bridge.core.prices import pico_dollars
+from claude_bridge.core.budgets import Limit, Meter, Unit
+from claude_bridge.core.prices import DOLLAR
 
 
 def limits(config: Config) -> tuple[Limit, ...]:
@@ -20,16 +20,24 @@ def fallback_routes(config: Config) -> frozenset[str]:
 
 
 def _limit(config: Config, budget: Budget) -> Limit:
-    in_dollars = budget.amount is not None
+    unit, amount = _amount(budget)
     return Limit(
         name=budget.name,
         scope=budget.for_,
         meter=_meter(config, budget),
-        unit="usd" if in_dollars else "tokens",
-        amount=(pico_dollars(budget.amount) if in_dollars else budget.tokens) or 0,
+        unit=unit,
+        amount=amount,
         warn=budget.warn,
         fallback=route_of(budget.then),
     )
+
+
+def _amount(budget: Budget) -> tuple[Unit, int]:
+    """Return the unit of a budget, and its amount in pico-dollars or tokens."""
+    if budget.amount is not None:
+        return "usd", int(budget.amount * DOLLAR)
+    assert budget.tokens is not None  # noqa: S101 - for the type checker; the rules of the file want one of the two
+    return "tokens", budget.tokens
 
 
 def _meter(config: Config, budget: Budget) -> Meter:
