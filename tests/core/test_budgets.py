@@ -23,6 +23,7 @@ from claude_bridge.core.budgets import (
     ScopeKind,
     Use,
     described,
+    has_room,
     is_spent,
     refusal,
 )
@@ -102,19 +103,32 @@ class RefusalTests:
 
     def test_own_estimate_does_not_count(self) -> None:
         """With nothing spent, and nobody else, the longest prompt is asked."""
-        assert not is_spent(evolve(DAY, amount=1), Counter.at(meter(), NOW))
+        assert has_room(evolve(DAY, amount=1), Counter.at(meter(), NOW))
 
     def test_others_count(self) -> None:
-        """What is held for others is as good as spent, but the words keep them apart."""
-        counter = Counter.at(meter(), NOW)
+        """What is held for others leaves no room, but it is not spent, and the words say that it will pass."""
+        counter, holding = Counter.at(meter(), NOW), Holding()
         counter.book(NOW, 4 * DOLLAR, 0)
-        assert not is_spent(DAY, counter)
-        Holding().hold([counter], DOLLAR, 0)
-        assert is_spent(DAY, counter)
+        assert has_room(DAY, counter)
+        holding.hold([counter], DOLLAR, 0)
+        assert (has_room(DAY, counter), is_spent(DAY, counter)) == (False, False)
         assert refusal(DAY, counter) == (
-            "claude-bridge: nothing is left of the budget team (for all): $4.00 of $5.00 a day are spent, and $1.00 "
-            "are reserved for requests under way. It starts again on Tuesday 1 December at 00:00 (UTC)."
+            "claude-bridge: the rest of the budget team (for all) is reserved for requests under way: $4.00 of $5.00 a "
+            "day are spent, and $1.00 are reserved. Try again when they have ended."
         )
+        holding.know(DOLLAR, 0)
+        counter.book(NOW, DOLLAR, 0)
+        holding.release()
+        assert (has_room(DAY, counter), is_spent(DAY, counter)) == (False, True)
+
+    @pytest.mark.parametrize("kind", ["agent", "session", "all"])
+    def test_nothing_final_while_it_is_reserved(self, kind: ScopeKind) -> None:
+        """What passes in seconds tells no agent that it gets no more, and nobody to wait for tomorrow."""
+        limit = Limit(name="b", scope=Scope(kind), meter=meter(kind, per="session"), unit="tokens", amount=50)
+        counter = Counter.at(limit.meter, NOW)
+        Holding().hold([counter], 0, 60)
+        told = refusal(limit, counter)
+        assert told.endswith(": 0 of 50 tokens are spent, and 60 are reserved. Try again when they have ended.")
 
     @pytest.mark.parametrize(
         ("scope", "metered", "told"),

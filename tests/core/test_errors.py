@@ -61,6 +61,9 @@ class TreeTests:
 NOT_ASKED = {errors.KeysCooling, errors.KeyUnavailable}
 """Errors on a backend's side that say nothing about it, as it was not asked."""
 
+WILL_PASS = {errors.BudgetReserved, errors.ModelBudgetReserved}
+"""Errors among those of a client that has spent too much which trying again helps with."""
+
 # class -> its word in logs and records, whether it counts against a backend, whether another one is asked
 FOLLOWING = {
     "ClientError": ("client_error", False, False),
@@ -71,6 +74,8 @@ FOLLOWING = {
     "BillingRefused": ("billing_refused", False, False),
     "BudgetSpent": ("budget_spent", False, False),
     "ModelBudgetSpent": ("budget_spent", False, True),
+    "BudgetReserved": ("budget_reserved", False, False),
+    "ModelBudgetReserved": ("budget_reserved", False, True),
     "PermissionDenied": ("permission_denied", False, False),
     "NotFound": ("not_found", False, False),
     "ModelNotAllowed": ("not_allowed", False, False),
@@ -113,7 +118,7 @@ class FollowingTests:
     def test_fault(self, kind: type[BridgeError]) -> None:
         """The side that is at fault is the branch of the tree."""
         sides = {errors.ClientError: "client", errors.UpstreamError: "upstream", errors.BridgeFault: "bridge"}
-        fault = "upstream" if kind in NOT_ASKED else kind.fault
+        fault = "upstream" if kind in NOT_ASKED else "client" if kind in WILL_PASS else kind.fault
         assert [word for side, word in sides.items() if issubclass(kind, side)] == [fault]
 
 

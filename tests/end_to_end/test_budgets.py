@@ -94,17 +94,21 @@ class RefusalTests:
     async def test_fifty_at_once(self, reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon) -> None:
         """Of fifty requests at once as many are asked as probably fit; no more is spent than those that ran then cost.
 
-        Each holds some 520 tokens, half of what it will cost, so ten fit; while they run, and afterwards, nobody else
-        is asked.
+        Each holds some 520 tokens, half of what it will cost, so ten fit; while they run, nobody else is asked, but may
+        try again; afterwards all is spent.
         """
         daemon = await start_daemon(sections(**{**DAY, "amount": "0.005"}))
         client = client_of(reactor, daemon)
         backend.enqueue(*[Answer(200, STREAM_HEADERS, (Pause(1.0), *map(Send, ANSWERED)))] * 50)
         replies = await gatherResults([Deferred.fromCoroutine(ask(client)) for _ in range(50)])
         statuses = [each.status for each in replies]
-        assert (statuses.count(200), statuses.count(402), len(backend.chats)) == (10, 40, 10)
-        told = {message(each).split(" of $")[0] for each in replies if each.status == 402}
-        assert "claude-bridge: nothing is left of the budget team (for all): $0" in told
+        assert (statuses.count(200), statuses.count(429), len(backend.chats)) == (10, 40, 10)
+        refused = [each for each in replies if each.status == 429]
+        assert {(each.headers["retry-after"], each.headers.get("x-should-retry")) for each in refused} == {("5", None)}
+        assert json.loads(refused[0].body)["error"]["type"] == "rate_limit_error"
+        told = message(refused[0])
+        assert "the rest of the budget team (for all) is reserved for requests under way: $0 of $0.0050 a day" in told
+        assert told.endswith(" are reserved. Try again when they have ended.")
         assert await spent_in(reactor, file_of(daemon), 50) == 10 * 10**9
         assert (await ask(client)).status == 402
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest_twisted
 
+from claude_bridge.testing.answers import Answer, Pause, Send
 from claude_bridge.testing.backend import ScriptedBackend
-from claude_bridge.testing.chat import ToolCall, chat_stream, sse, token_usage
-from tests.end_to_end.conftest import StartDaemon
+from claude_bridge.testing.chat import STREAM_HEADERS, ToolCall, chat_stream, sse, token_usage
+from tests.end_to_end.asking import MESSAGES, STREAMED
+from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.daemon import Daemon, Sections
 from tests.end_to_end.users import ALLOWED, CLIENT, NewUser, calls, messages, new_user, program, said, says
 
@@ -67,6 +71,25 @@ class BudgetTests:
         assert "1,000 of 1,000 tokens. This session gets no more" in str(again.result["result"])
         assert (await user.turn("Hello from a new session?")).answer == "Hello to you too."
         assert outcomes(daemon) == ["ok", "budget_spent", "ok"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_reserved(
+        self, reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon, new_user: NewUser
+    ) -> None:
+        """Where the rest is reserved for another request, the client waits, and is answered when that has ended."""
+        daemon = await start_daemon(sections(amount="0.0005", per="day"))
+        cheap = chat_stream(text="Hello.", usage=token_usage(9, 1))
+        backend.enqueue(Answer(200, STREAM_HEADERS, (*map(Send, cheap[:1]), Pause(20.0), *map(Send, cheap[1:]))))
+        reading = await client_of(reactor, daemon).send("POST", MESSAGES, STREAMED)
+        await reading.event()
+        backend.enqueue(says("Hello.", usage=USED))
+        turn = await new_user(daemon).turn("Hello?")
+        assert (turn.answer, turn.result["is_error"]) == ("Hello.", False)
+        await reading.whole()
+        waited = [line for line in daemon.events("request") if line["outcome"] == "budget_reserved"]
+        assert 1 <= len(waited) <= 5
+        assert {line["status"] for line in waited} == {429}
+        assert outcomes(daemon)[-1] == "ok"
 
     @pytest_twisted.ensureDeferred
     async def test_subagent(self, backend: ScriptedBackend, start_daemon: StartDaemon, new_user: NewUser) -> None:

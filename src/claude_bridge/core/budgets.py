@@ -268,10 +268,15 @@ class Holding:
 
 
 def is_spent(limit: Limit, counter: Counter) -> bool:
-    """Return whether a budget refuses: nothing is left of it, or what is left is held for requests under way."""
+    """Return whether all of a budget is in the accounts."""
+    return (counter.usd if limit.unit == "usd" else counter.tokens) >= limit.amount
+
+
+def has_room(limit: Limit, counter: Counter) -> bool:
+    """Return whether something is left of a budget that is not held for requests under way."""
     if limit.unit == "usd":
-        return counter.usd + counter.held_usd >= limit.amount
-    return counter.tokens + counter.held_tokens >= limit.amount
+        return counter.usd + counter.held_usd < limit.amount
+    return counter.tokens + counter.held_tokens < limit.amount
 
 
 def described(limit: Limit) -> str:
@@ -288,18 +293,18 @@ def spent_of(limit: Limit, counter: Counter) -> str:
 
 
 def refusal(limit: Limit, counter: Counter) -> str:
-    """Return what client and model are told of a request that a budget refuses."""
-    spent, held = spent_of(limit, counter), counter.held.of(limit.unit)
-    if counter.spent.of(limit.unit) >= limit.amount:
-        told = f"claude-bridge: the budget {described(limit)} is spent: {spent}."
-    else:
-        waiting = f"{limit.shown(held)} are reserved for requests under way"
-        told = f"claude-bridge: nothing is left of the budget {described(limit)}: {spent} are spent, and {waiting}."
-    return f"{told} {_outlook(limit, counter)}"
+    """Return what client and model are told of a request for which a budget has no room."""
+    spent = spent_of(limit, counter)
+    if is_spent(limit, counter):
+        return f"claude-bridge: the budget {described(limit)} is spent: {spent}. {_outlook(limit, counter)}"
+    return (
+        f"claude-bridge: the rest of the budget {described(limit)} is reserved for requests under way: {spent} are "
+        f"spent, and {limit.shown(counter.held.of(limit.unit))} are reserved. Try again when they have ended."
+    )
 
 
 def _outlook(limit: Limit, counter: Counter) -> str:
-    """Return when a budget starts again, and what to do until then."""
+    """Return when a budget that is spent starts again, and what to do until then."""
     meter = limit.meter
     if limit.scope.kind == "agent":
         return "This agent gets no more: do not start it again; go on without it."

@@ -78,7 +78,7 @@ class ClientError(BridgeError):
 
     status = 400
     kind = "invalid_request_error"
-    fault = "client"
+    fault: ClassVar[Fault] = "client"
     outcome = "client_error"
 
 
@@ -132,6 +132,21 @@ class BudgetSpent(ClientError):
 
 class ModelBudgetSpent(BudgetSpent):
     """The budget of one model has nothing left; another model may be asked (402)."""
+
+    try_next = True
+
+
+class BudgetReserved(BudgetSpent):
+    """What is left of a budget is reserved for requests under way; ``retry_after`` is set (429)."""
+
+    status = 429
+    kind = "rate_limit_error"
+    fault = "bridge"
+    outcome = "budget_reserved"
+
+
+class ModelBudgetReserved(BudgetReserved):
+    """What is left of the budget of one model is reserved; another model may be asked (429)."""
 
     try_next = True
 

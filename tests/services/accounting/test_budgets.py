@@ -10,10 +10,10 @@ from attrs import define, field
 from claude_bridge.config.budgets import limits
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.budgets import Use
-from claude_bridge.core.errors import BudgetSpent, ModelBudgetSpent
+from claude_bridge.core.errors import BudgetReserved, BudgetSpent, ModelBudgetReserved, ModelBudgetSpent
 from claude_bridge.core.prices import DOLLAR, Price
 from claude_bridge.services.accounting.budget_counters import FIRST_OUTPUT, BudgetCounters
-from claude_bridge.services.accounting.budgets import ConfiguredBudgets
+from claude_bridge.services.accounting.budgets import RETRY_SECONDS, ConfiguredBudgets
 from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
 from claude_bridge.services.interfaces import Budgets, BudgetState, BudgetStates, Spender
 from tests.config.files import config_of
@@ -108,13 +108,41 @@ class CheckTests:
         assert desk.counters.held == 0
 
     def test_others_that_run(self) -> None:
-        """What others hold counts; with their end it is given back."""
+        """What others hold counts, with a 429 that is to be tried again soon; with their end it is given back."""
         desk = Desk(f"[budget:b]\namount = 0.01\n{DAY}")
         desk.reserve("one", tokens=10_000)
-        with pytest.raises(BudgetSpent, match="are reserved for requests under way"):
-            desk.budgets.check(ANNA)
+        for asked in (lambda: desk.budgets.check(ANNA), lambda: desk.reserve("two")):
+            with pytest.raises(BudgetReserved, match="is reserved for requests under way") as told:
+                asked()
+            error = told.value
+            assert (error.status, error.kind, error.retry_after, error.should_retry, error.outcome) == (
+                *(429, "rate_limit_error", RETRY_SECONDS),
+                *(None, "budget_reserved"),
+            )
         desk.budgets.give_up("one")
         desk.budgets.check(ANNA)
+
+    def test_spent_and_reserved(self) -> None:
+        """Of two budgets the one that is really spent is told of: while it refuses, trying again is in vain."""
+        desk = Desk(f"[budget:b]\namount = 1.01\n{DAY}[budget:c]\namount = 1\n{DAY}")
+        desk.reserve("one", tokens=10_000)
+        desk.spend(DOLLAR)
+        with pytest.raises(BudgetSpent, match="the budget c") as told:
+            desk.budgets.check(ANNA)
+        assert told.value.status == 402
+
+    def test_reserved_and_a_route(self) -> None:
+        """Where the rest is reserved a budget leads to its route, too, but one that refuses until then comes first."""
+        desk = Desk(f"[budget:b]\namount = 0.01\nthen = route cheap\n{DAY}")
+        desk.reserve("one", tokens=10_000)
+        with pytest.raises(BudgetReserved) as told:
+            desk.budgets.check(ANNA)
+        assert told.value.route == "cheap"
+        desk = Desk(f"{desk.text}[budget:c]\namount = 0.01\n{DAY}")
+        desk.reserve("one", tokens=10_000)
+        with pytest.raises(BudgetReserved, match="the budget c") as told:
+            desk.budgets.check(ANNA)
+        assert told.value.route == ""
 
     def test_reservation(self) -> None:
         """Held is the prompt and the answer that is expected, at the model's price; max_tokens has no part in it."""
@@ -132,7 +160,7 @@ class CheckTests:
         desk.budgets.check(ANNA)
         desk.counters.attempt_ended("one", attempt(usd=10**6))
         desk.reserve("two")
-        with pytest.raises(BudgetSpent, match="reserved for requests under way"):
+        with pytest.raises(BudgetReserved):
             desk.budgets.check(ANNA)
 
     def test_answer_that_has_begun(self) -> None:
@@ -151,6 +179,14 @@ class CheckTests:
             desk.reserve()
         assert told.value.try_next
         desk.budgets.reserve("req_2", ANNA, BOX, "small", 1)
+
+    def test_model_that_is_reserved(self) -> None:
+        """While the rest of a model's budget is reserved, too, another one may be asked instead."""
+        desk = Desk(f"[budget:b]\nfor = model glm\namount = 0.01\n{DAY}")
+        desk.reserve("one", tokens=10_000)
+        with pytest.raises(ModelBudgetReserved) as told:
+            desk.reserve("two")
+        assert (told.value.try_next, told.value.status) == (True, 429)
 
     def test_route(self) -> None:
         """One that leads to a route names it; a request that has taken a route because of it is not refused by it."""

@@ -162,7 +162,25 @@ class RefusalTests:
             call.answer(*ANSWER)
         office.assert_nothing_is_held()
         assert office.counter().spent.usd == len(calls) * 1000 * 10**6
-        assert sum(each.outcome == "budget_spent" for each in office.stage.records.requests) == 50 - len(calls)
+        outcomes = [each.outcome for each in office.stage.records.requests]
+        assert outcomes.count("budget_reserved") == 50 - len(calls)
+        office.ask()
+        assert office.stage.error.status == 402
+
+    def test_reserved_for_others(self) -> None:
+        """Who is refused for what is only reserved is answered when the others have used less."""
+        office = Office(ALL.replace("0.001", "0.0005"))
+        office.ask()
+        running = office.stage.call
+        office.ask(request_id="req_2")
+        error = office.stage.error
+        assert (error.status, error.kind, error.should_retry) == (429, "rate_limit_error", None)
+        assert error.retry_after is not None
+        running.answer(*chat_stream(text="Hi", usage=token_usage(9, 1)))
+        office.ask(request_id="req_3")
+        office.stage.call.answer(*ANSWER)
+        assert office.stage.downstream.errors == []
+        office.assert_nothing_is_held()
 
     def test_session_and_agent(self) -> None:
         """A subagent that has spent its budget is refused alone: the main conversation and another one go on."""
@@ -314,6 +332,15 @@ class RouteTests:
         office.ask(model="glm")
         assert office.stage.error.status == 402
         assert [each.outcome for each in office.stage.records.requests] == ["ok", "ok", "budget_spent"]
+
+    def test_model_that_is_reserved(self) -> None:
+        """If the other model of the route fails, the client is told to try again: the first one is free soon."""
+        office = Office(f"[budget:glm]\nfor = model glm\namount = 0.0005\nper = day\n{ROUTES}")
+        office.ask(model="glm")
+        office.ask(model="auto", request_id="req_2")
+        assert office.stage.sent["model"] == "small"
+        office.stage.fail(refusal("no credit"), status=402)
+        assert (office.stage.error.status, office.stage.error.kind) == (429, "rate_limit_error")
 
     def test_model_with_a_route(self) -> None:
         """A model's budget that leads to a route does so where no other model of its own route is left."""

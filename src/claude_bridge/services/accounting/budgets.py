@@ -6,16 +6,19 @@ What is counted belongs to the process (`BudgetCounters`), so that a reload keep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import define, field
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.budgets import Counter, Limit, Use, is_spent, refusal
-from claude_bridge.core.errors import BudgetSpent, ModelBudgetSpent
+from claude_bridge.core.budgets import Counter, Limit, Use, has_room, is_spent, refusal
+from claude_bridge.core.errors import BudgetReserved, BudgetSpent, ModelBudgetReserved, ModelBudgetSpent
 from claude_bridge.core.prices import Price
 from claude_bridge.services.accounting.budget_counters import BudgetCounters, Metered
 from claude_bridge.services.interfaces import BudgetState, Spender
+
+RETRY_SECONDS: Final = 5.0
+"""Seconds after which to try again where what is left is reserved: nobody knows when a request under way ends."""
 
 
 class KnownPrices(Protocol):
@@ -46,7 +49,10 @@ class ConfiguredBudgets:
         return tuple((limit, places[limit.meter]) for limit in self._limits)
 
     def check(self, spender: Spender) -> None:
-        """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked; one that refuses comes first."""
+        """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked.
+
+        One that is spent and refuses comes first, then one whose rest is reserved, then one that leads to a route.
+        """
         if self._limits:
             self._examine(Use(spender.key, spender.session, spender.agent), has_fallen=False)
 
@@ -114,20 +120,32 @@ class ConfiguredBudgets:
         now = counters.now()
         found = [counters.counter(each, use, now) for each in self._meters]
         if refuses:
-            instead: BudgetSpent | None = None
+            waits: BudgetSpent | None = None
+            falls: BudgetSpent | None = None
             for limit, place in self._placed:
                 counter = found[place]
-                if counter is None or not is_spent(limit, counter):
+                if counter is None or has_room(limit, counter):
                     continue
-                is_of_model = limit.meter.kind == "model"
-                if has_fallen and limit.fallback and not is_of_model:
+                if has_fallen and limit.fallback and limit.meter.kind != "model":
                     continue
-                route = "" if has_fallen else limit.fallback
-                kind = ModelBudgetSpent if is_of_model else BudgetSpent
-                error = kind(refusal(limit, counter), should_retry=False, route=route)
-                if not route:
+                error = _error(limit, counter, "" if has_fallen else limit.fallback)
+                if error.route:
+                    falls = falls or error
+                elif isinstance(error, BudgetReserved):
+                    waits = waits or error
+                else:
                     raise error
-                instead = instead or error
-            if instead is not None:
-                raise instead
+            first = waits or falls
+            if first is not None:
+                raise first
         return [each for each in found if each is not None]
+
+
+def _error(limit: Limit, counter: Counter, route: str) -> BudgetSpent:
+    """Return the error of a budget that has no room; ``route``: what is taken instead, or ""."""
+    told, is_of_model = refusal(limit, counter), limit.meter.kind == "model"
+    if is_spent(limit, counter):
+        spent = ModelBudgetSpent if is_of_model else BudgetSpent
+        return spent(told, should_retry=False, route=route)
+    reserved = ModelBudgetReserved if is_of_model else BudgetReserved
+    return reserved(told, retry_after=RETRY_SECONDS, route=route)
