@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from claude_bridge.config.budgets import limits
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.budgets import Use
+from claude_bridge.core.budgets import Amounts, Use
 from claude_bridge.core.errors import BudgetReserved, BudgetSpent, ModelBudgetReserved, ModelBudgetSpent
+from claude_bridge.core.events import Usage
 from claude_bridge.core.prices import DOLLAR, Price
 from claude_bridge.services.accounting.budget_counters import FIRST_OUTPUT, BudgetCounters
 from claude_bridge.services.accounting.budgets import RETRY_SECONDS, ConfiguredBudgets
@@ -72,6 +73,13 @@ class Desk:
     def spend(self, usd: int, **more: Any) -> None:
         """Let a request of Anna's end."""
         self.counters.request_ended(request(attempt(usd=usd), **more))
+
+    def held(self) -> Amounts:
+        """Return what is held of the first budget."""
+        (limit, *_) = limits(config_of(FILE + self.text))
+        counter = self.counters.counter(self.counters.metered(limit.meter), Use("anna", "s-1", "a-1"), NOON)
+        assert counter is not None
+        return counter.held
 
     def reserve(self, request_id: str = "req_1", tokens: int = 1000, **more: Any) -> None:
         """Let an attempt begin."""
@@ -148,10 +156,20 @@ class CheckTests:
         """Held is the prompt and the answer that is expected, at the model's price; max_tokens has no part in it."""
         desk = Desk(f"[budget:b]\namount = 1\n{DAY}[budget:t]\ntokens = 9M\n{DAY}")
         desk.reserve(tokens=1000)
-        (limit, _) = limits(config_of(FILE + desk.text))
-        counter = desk.counters.counter(desk.counters.metered(limit.meter), Use("anna", "s-1", "a-1"), NOON)
-        assert counter is not None
-        assert counter.held == (1000 * 10**6 + FIRST_OUTPUT * 2 * 10**6, 1000 + FIRST_OUTPUT)
+        assert desk.held() == (1000 * 10**6 + FIRST_OUTPUT * 2 * 10**6, 1000 + FIRST_OUTPUT)
+
+    def test_cached_prompts(self) -> None:
+        """Where prompts came from the cache lately, as subagents' do, each holds what it will really cost."""
+        price = Price(input=5 * 10**6, output=25 * 10**6, cache_read=5 * 10**5)
+        usage = Usage(1_000, 500, cache_read_tokens=149_000)
+        desk = Desk(f"[budget:b]\namount = 5\n{DAY}", FixedPrices(price))
+        desk.reserve("cold", tokens=150_000)
+        full = desk.held().usd
+        assert full == 150_000 * 5 * 10**6 + FIRST_OUTPUT * 25 * 10**6
+        desk.counters.attempt_ended("cold", evolve(attempt(usd=price.cost(usage)), usage=usage))
+        for number in range(10):
+            desk.reserve(f"warm {number}", tokens=150_000)
+        assert desk.held().usd == 11 * price.cost(usage)
 
     def test_unknown_price(self) -> None:
         """Without a price no dollars are held, unless earlier answers have told what they cost."""

@@ -20,6 +20,8 @@ from twisted.python.failure import Failure
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.budget_periods import Period, period
 from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, Who, described, spent_of
+from claude_bridge.core.events import Usage
+from claude_bridge.core.prices import Rates
 from claude_bridge.services.accounting.counts import of_attempt
 from claude_bridge.services.accounting.ledger_entries import FORWARDED
 from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TOKENS
@@ -69,19 +71,37 @@ class Answers:
     :ivar count: how many; no more than `_RECENT` have a weight.
     :ivar tokens: of an answer, without its prompt.
     :ivar usd: pico-dollars of an answer and its prompt, as far as they were known.
+    :ivar prompt: tokens of a prompt, cached ones among them.
+    :ivar read: those that came from the backend's cache.
+    :ivar written: those that went into it.
     """
 
     count: int = 0
     tokens: float = FIRST_OUTPUT
     usd: float = 0.0
+    prompt: float = 0.0
+    read: float = 0.0
+    written: float = 0.0
 
-    def learn(self, tokens: int, usd: int | None) -> None:
-        """Add an answer."""
+    def learn(self, usage: Usage, usd: int | None) -> None:
+        """Add an answer; ``usd``: what it cost with its prompt, in pico-dollars."""
         if self.count < _RECENT:
             self.count += 1
-        self.tokens += (tokens - self.tokens) / self.count
+        count, read, written = self.count, usage.cache_read_tokens, usage.cache_write_tokens
+        self.tokens += (usage.output_tokens - self.tokens) / count
+        self.prompt += (usage.input_tokens + read + written - self.prompt) / count
+        self.read += (read - self.read) / count
+        self.written += (written - self.written) / count
         if usd is not None:
-            self.usd += (usd - self.usd) / self.count
+            self.usd += (usd - self.usd) / count
+
+    def prompt_cost(self, tokens: int, rates: Rates) -> int:
+        """Return what a prompt will probably cost, in pico-dollars, if as much of it is cached as of the last ones."""
+        full = tokens * rates.input
+        if not self.read and not self.written:
+            return full
+        by_cache = self.read * (rates.cache_read - rates.input) + self.written * (rates.cache_write - rates.input)
+        return max(0, full + round(tokens / self.prompt * by_cache))
 
 
 @define(eq=False)
@@ -222,12 +242,12 @@ class BudgetCounters:
         return found
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
-        """Hold what an attempt has used instead of what was expected, and learn how long the answer was."""
+        """Hold what an attempt has used instead of what was expected, and learn what answers use."""
         holding = self._holdings.get(request_id)
         if holding is not None:
             holding.know(*_amounts(record))
         if self._fed and record.outcome == "ok" and record.usage is not None:
-            self.expected(record.backend, record.model).learn(record.usage.output_tokens, record.cost)
+            self.expected(record.backend, record.model).learn(record.usage, record.cost)
 
     def request_ended(self, record: RequestRecord) -> None:
         """Count what the attempts of a request have used, and release what was held for it."""

@@ -83,7 +83,7 @@ class ConfiguredBudgets:
             usd = round(expected.usd)
         else:
             rates = price.rates(tokens)
-            usd = tokens * rates.input + output * rates.output
+            usd = expected.prompt_cost(tokens, rates) + output * rates.output
         self._counters.hold(request_id, counters, usd, tokens + output)
 
     def give_up(self, request_id: str) -> None:
