@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
 from attrs import field, frozen
@@ -425,12 +425,12 @@ class Budgets(Protocol):
         tokens: int,
         *,
         has_begun: bool = False,
-        has_fallen: bool = False,
+        taken: Collection[str] = (),
     ) -> None:
         """Hold what an attempt with a prompt of so many tokens will probably use; raise `BudgetSpent` as `check` does.
 
         It is held until the record of the attempt, or `give_up`. ``has_begun``: the client has seen a part of the
-        answer, which is never cut. ``has_fallen``: the request has taken another route because of a budget.
+        answer, which is never cut. ``taken``: the routes that the request has taken because of budgets.
         """
 
     def give_up(self, request_id: str) -> None:

@@ -214,7 +214,7 @@ class CheckTests:
             with pytest.raises(BudgetSpent) as told:
                 asked()
             assert told.value.route == "cheap"
-        desk.reserve(has_fallen=True)
+        desk.reserve(taken=("cheap",))
 
     def test_several(self) -> None:
         """One that refuses counts more than those that lead to a route, of which the first counts."""
@@ -229,7 +229,7 @@ class CheckTests:
             desk.budgets.check(ANNA)
         assert told.value.route == ""
         with pytest.raises(BudgetSpent, match="budget d"):
-            desk.reserve(has_fallen=True)
+            desk.reserve(taken=("cheap",))
 
     def test_model_after_a_route(self) -> None:
         """A request takes another route once: there, the spent budget of a model refuses."""
@@ -239,7 +239,7 @@ class CheckTests:
             desk.reserve()
         assert told.value.route == "cheap"
         with pytest.raises(ModelBudgetSpent) as told:
-            desk.reserve(has_fallen=True)
+            desk.reserve(taken=("cheap",))
         assert told.value.route == ""
 
     def test_no_budgets(self) -> None:

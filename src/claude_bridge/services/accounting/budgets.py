@@ -5,7 +5,7 @@ What is counted belongs to the process (`BudgetCounters`), so that a reload keep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 from attrs import define, field
@@ -54,7 +54,7 @@ class ConfiguredBudgets:
         One that is spent and refuses comes first, then one whose rest is reserved, then one that leads to a route.
         """
         if self._limits:
-            self._examine(Use(spender.key, spender.session, spender.agent), has_fallen=False)
+            self._examine(Use(spender.key, spender.session, spender.agent), taken=())
 
     def reserve(
         self,
@@ -65,17 +65,17 @@ class ConfiguredBudgets:
         tokens: int,
         *,
         has_begun: bool = False,
-        has_fallen: bool = False,
+        taken: Collection[str] = (),
     ) -> None:
         """Hold what an attempt will probably use, until its record or `give_up`; raise `BudgetSpent` as `check` does.
 
-        ``has_begun``: the client has seen a part of the answer, which is not cut. ``has_fallen``: the request has taken
-        another route because of a budget, which does not keep it from being asked there.
+        ``has_begun``: the client has seen a part of the answer, which is not cut. ``taken``: the routes that the
+        request has taken because of budgets, which do not keep it from being asked there.
         """
         if not self._limits:
             return
         use = Use(spender.key, spender.session, spender.agent, backend.name, model.casefold())
-        counters = self._examine(use, has_fallen=has_fallen, refuses=not has_begun)
+        counters = self._examine(use, taken=taken, refuses=not has_begun)
         expected = self._counters.expected(backend.name, model)
         output = round(expected.tokens)
         price, _ = self._prices.price(backend, model)
@@ -114,7 +114,7 @@ class ConfiguredBudgets:
                 )
         return found
 
-    def _examine(self, use: Use, *, has_fallen: bool, refuses: bool = True) -> list[Counter]:
+    def _examine(self, use: Use, *, taken: Collection[str], refuses: bool = True) -> list[Counter]:
         """Return the counters of a use, each once; raise `BudgetSpent` for a budget that has nothing left."""
         counters = self._counters
         now = counters.now()
@@ -126,9 +126,9 @@ class ConfiguredBudgets:
                 counter = found[place]
                 if counter is None or has_room(limit, counter):
                     continue
-                if has_fallen and limit.fallback and limit.meter.kind != "model":
+                if taken and limit.fallback and limit.meter.kind != "model":
                     continue
-                error = _error(limit, counter, "" if has_fallen else limit.fallback)
+                error = _error(limit, counter, "" if taken else limit.fallback)
                 if error.route:
                     falls = falls or error
                 elif isinstance(error, BudgetReserved):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from claude_bridge.config.schema import Backend
@@ -24,7 +24,7 @@ class NoBudgets:
         tokens: int,
         *,
         has_begun: bool = False,
-        has_fallen: bool = False,
+        taken: Collection[str] = (),
     ) -> None:
         """Do nothing."""
 

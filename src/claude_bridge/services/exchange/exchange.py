@@ -201,7 +201,7 @@ class Exchange:
     _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
-    _has_fallen: bool = field(default=False, init=False)
+    _taken: tuple[str, ...] = field(default=(), init=False)
     _client_left: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
 
@@ -306,7 +306,7 @@ class Exchange:
         plan = self._services.resolver.plan_of_route(spent.route, self._credential, self.client_name)
         if plan is None:
             raise spent
-        self._has_fallen = True
+        self._taken += (spent.route,)
         _log.info(
             "route {route} is taken: {why}",
             event="budget-route",
@@ -529,7 +529,7 @@ class Exchange:
                 target.model,
                 estimate,
                 has_begun=self._turn > 0,
-                has_fallen=self._has_fallen,
+                taken=self._taken,
             )
             lease = services.keys.lease(
                 backend, self._credential, model=target.model, prefer=self._place.key, tokens=estimate
