@@ -231,8 +231,28 @@ class CheckTests:
         with pytest.raises(BudgetSpent, match="budget d"):
             desk.reserve(taken=("cheap",))
 
+    def test_second_route(self) -> None:
+        """A request that one budget has led to a route is led on by the next one, and then is within both."""
+        text = f"[budget:team]\namount = 100\nthen = route cheap\n{DAY}"
+        desk = Desk(f"{text}[budget:anna]\nfor = key anna\namount = 5\nthen = route cheaper\n{DAY}")
+        desk.spend(200 * DOLLAR)
+        taken: tuple[str, ...] = ()
+        for route in ("cheap", "cheaper"):
+            with pytest.raises(BudgetSpent) as told:
+                desk.reserve(taken=taken)
+            assert told.value.route == route
+            taken += (route,)
+        desk.reserve(taken=taken)
+
+    def test_same_route(self) -> None:
+        """Budgets that lead to the same route are content with it."""
+        text = "".join(f"[budget:{name}]\namount = 1\nthen = route cheap\n{DAY}" for name in "bc")
+        desk = Desk(text)
+        desk.spend(DOLLAR)
+        desk.reserve(taken=("cheap",))
+
     def test_model_after_a_route(self) -> None:
-        """A request takes another route once: there, the spent budget of a model refuses."""
+        """A request takes no route twice: where it meets the model again whose budget is spent, that refuses."""
         desk = Desk(f"[budget:b]\nfor = model glm\namount = 1\nthen = route cheap\n{DAY}")
         desk.spend(DOLLAR)
         with pytest.raises(ModelBudgetSpent) as told:
@@ -241,6 +261,9 @@ class CheckTests:
         with pytest.raises(ModelBudgetSpent) as told:
             desk.reserve(taken=("cheap",))
         assert told.value.route == ""
+        with pytest.raises(ModelBudgetSpent) as told:
+            desk.reserve(taken=("cheaper",))
+        assert told.value.route == "cheap"
 
     def test_no_budgets(self) -> None:
         """Without a budget nothing is refused, and nothing is held."""

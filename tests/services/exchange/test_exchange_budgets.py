@@ -321,6 +321,38 @@ class RouteTests:
         assert len(office.stage.client.calls) == 2
         office.assert_nothing_is_held()
 
+    def test_two_routes(self) -> None:
+        """If two budgets lead to routes, the request is answered on the second, and the record names that."""
+        routes = "[route:cheap]\nmodels = glm\n[route:cheaper]\nmodels = small\n"
+        office = Office(
+            f"{ALL}then = route cheap\n[budget:s]\nfor = session\ntokens = 1000\nthen = route cheaper\n{routes}"
+        )
+        office.ask(session="s")
+        office.stage.call.answer(*ANSWER)
+        office.ask(session="another")
+        assert office.stage.sent["model"] == "zai/GLM"
+        office.stage.call.answer(*ANSWER)
+        office.ask(session="s")
+        assert office.stage.sent["model"] == "small"
+        office.stage.call.answer(*ANSWER)
+        assert [each.route for each in office.stage.records.requests] == ["", "cheap", "cheaper"]
+        office.assert_nothing_is_held()
+
+    def test_circle(self) -> None:
+        """Routes that lead to each other end with a refusal, and nobody is asked."""
+        models = "".join(
+            f"[budget:{name}]\nfor = model {name}\namount = 0.0001\nper = day\nthen = route {name}\n"
+            for name in ("glm", "small")
+        )
+        office = Office(f"{models}[route:glm]\nmodels = small\n[route:small]\nmodels = glm\n")
+        for model in ("glm", "small"):
+            office.ask(model=model)
+            office.stage.call.answer(*ANSWER)
+        for model in ("glm", "small"):
+            office.ask(model=model)
+            assert office.stage.error.status == 402
+        assert (len(office.stage.client.calls), office.counters.held) == (2, 0)
+
     def test_model_of_a_route(self) -> None:
         """A model whose budget is spent is passed over for the next one of its route; if it is alone, that is told."""
         office = Office(f"[budget:glm]\nfor = model glm\namount = 0.001\nper = day\n{ROUTES}")

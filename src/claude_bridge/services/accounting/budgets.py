@@ -70,7 +70,7 @@ class ConfiguredBudgets:
         """Hold what an attempt will probably use, until its record or `give_up`; raise `BudgetSpent` as `check` does.
 
         ``has_begun``: the client has seen a part of the answer, which is not cut. ``taken``: the routes that the
-        request has taken because of budgets, which do not keep it from being asked there.
+        request has taken because of budgets, which do not keep it from being asked there; none is to be taken twice.
         """
         if not self._limits:
             return
@@ -126,9 +126,10 @@ class ConfiguredBudgets:
                 counter = found[place]
                 if counter is None or has_room(limit, counter):
                     continue
-                if taken and limit.fallback and limit.meter.kind != "model":
+                is_taken = limit.fallback in taken
+                if is_taken and limit.meter.kind != "model":  # which is content with that
                     continue
-                error = _error(limit, counter, "" if taken else limit.fallback)
+                error = _error(limit, counter, "" if is_taken else limit.fallback)
                 if error.route:
                     falls = falls or error
                 elif isinstance(error, BudgetReserved):
