@@ -24,7 +24,8 @@ from twisted.internet.task import LoopingCall
 
 from claude_bridge.core.events import Usage
 from claude_bridge.daemon.service import rare_collections
-from claude_bridge.services.accounting.ledger import BufferedLedger, in_file
+from claude_bridge.services.accounting.ledger import BufferedLedger
+from claude_bridge.services.accounting.ledger_database import in_file
 from claude_bridge.services.accounting.store import figures, sqlite
 from claude_bridge.services.accounting.store.batch import DAY, HOUR
 from claude_bridge.services.accounting.store.booking import Booking

@@ -306,7 +306,8 @@ def _ledger(
         if settings.enabled:
             _log.warn("no accounts are kept: there is no state directory, and no [ledger] database", event="ledger")
         return None
-    from claude_bridge.services.accounting.ledger import BufferedLedger, in_file  # noqa: PLC0415 - only where it is used
+    from claude_bridge.services.accounting.ledger import BufferedLedger  # noqa: PLC0415 - only where it is used
+    from claude_bridge.services.accounting.ledger_database import in_file  # noqa: PLC0415 - as above
 
     return BufferedLedger(
         path=path,

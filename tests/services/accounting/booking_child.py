@@ -15,7 +15,8 @@ from twisted.internet import reactor as running
 from twisted.internet.task import LoopingCall
 
 from claude_bridge.core.events import Usage
-from claude_bridge.services.accounting.ledger import BufferedLedger, in_file
+from claude_bridge.services.accounting.ledger import BufferedLedger
+from claude_bridge.services.accounting.ledger_database import in_file
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
 PER_TICK: Final = 9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -14,12 +14,13 @@ import pytest_twisted
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock, LoopingCall, deferLater
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
 from claude_bridge.services.accounting import ledger as module
-from claude_bridge.services.accounting.ledger import WRITE_SECONDS, BufferedLedger, Writer, in_file
+from claude_bridge.services.accounting import session_questions
+from claude_bridge.services.accounting.ledger import WRITE_SECONDS, BufferedLedger
+from claude_bridge.services.accounting.ledger_database import Writer, in_file
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question, Span
@@ -272,6 +273,19 @@ class ReadingTests:
         first.callback(Answer({}, {}))
         assert (told, result, desk.opened) == ([[]], [Answer({}, {})], 1)
 
+    def test_more_and_more_who_read(self, desk: Desk) -> None:
+        """What is due is written although somebody reads again each time that a reading ends."""
+        desk.book("a")
+        answer = desk.writer.answer = Deferred()
+        self.read(desk)
+        for _ in range(3):
+            desk.clock.advance(1)
+            self.read(desk)
+            last, answer = answer, Deferred()
+            desk.writer.answer = answer
+            last.callback(Answer({}, {}))
+        assert desk.writer.written == [["a"]]
+
     def test_trouble(self, desk: Desk) -> None:
         """A reading that fails says why, and writing goes on."""
         desk.writer.answer = fail(Unavailable("locked"))
@@ -460,6 +474,21 @@ class RecallTests:
             last.callback(None)
         assert desk.writer.written[0] == ["a"]
 
+    def test_question_while_others_are_read(self, desk: Desk) -> None:
+        """What comes after a question waits for it also if the write before it had begun."""
+        held = desk.writer.recall_held = Deferred()
+        self.asked(desk)
+        desk.book("a")
+        desk.clock.advance(1)
+        answers = self.asked(desk, BOB)
+        desk.book("b")
+        desk.writer.recall_held = None
+        held.callback(None)
+        assert (answers, desk.writer.written) == ([], [["a"]])
+        desk.clock.advance(1)
+        assert (answers, desk.writer.written) == ([()], [["a"], ["b"]])
+        assert desk.writer.order == ["recall", "write", "recall", "write"]
+
     def test_two_who_ask(self, desk: Desk) -> None:
         """A session that several ask for is read once, and both get the same."""
         first, second = self.asked(desk), self.asked(desk, at_once=True)
@@ -511,14 +540,14 @@ class RecallTests:
 
     def test_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         """While nothing can be read only so many wait."""
-        monkeypatch.setattr(module, "MOST_ASKED", 1)
+        monkeypatch.setattr(session_questions, "MOST_ASKED", 1)
         first, same, other = self.asked(desk), self.asked(desk), self.asked(desk, BOB)
         assert (first, same) == ([], [])
         assert other[0].check(Unavailable)
 
     def test_bounded_for_one_session(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         """So do only so many for one session, which may be dropped and come back again and again."""
-        monkeypatch.setattr(module, "MOST_ASKING", 2)
+        monkeypatch.setattr(session_questions, "MOST_ASKING", 2)
         first, second, third = self.asked(desk), self.asked(desk), self.asked(desk)
         assert (first, second) == ([], [])
         assert third[0].check(Unavailable)
@@ -736,9 +765,3 @@ class FileTests:
         other.stdout.close()
         assert turns[-1] - turns[0] < 5
         assert max(later - earlier for earlier, later in itertools.pairwise(turns)) < 0.5
-
-    def test_opens_nothing(self, tmp_path: Path) -> None:
-        """Making one starts no thread and opens no file."""
-        opener: Callable[[], Deferred[Writer]] = in_file(str(tmp_path / "l.sqlite"), MemoryReactorClock())
-        assert callable(opener)
-        assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field, frozen
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -14,7 +15,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from claude_bridge.services.accounting import ledger as module
-from claude_bridge.services.accounting.ledger import RETRY_SECONDS, WRITE_SECONDS, BufferedLedger, Writer
+from claude_bridge.services.accounting.ledger import RETRY_SECONDS, WRITE_SECONDS, BufferedLedger
+from claude_bridge.services.accounting.ledger_database import Writer
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
@@ -22,7 +24,8 @@ from claude_bridge.services.interfaces import RequestRecord, SessionName
 from tests.services.accounting.test_request_log import RECORD
 
 NAMES = st.sampled_from([SessionName("key:anna", "s-1"), SessionName("key:bob", "s-1")])
-CALLS = ("open", "write", "recall", "spent", "remove_old")
+EVERYTHING = ("recall", "write", "spent", "remove_old")
+FAILING = st.sampled_from([(), (), (), ("recall",), ("recall",), ("write",), ("spent",), EVERYTHING, ("open",)])
 
 
 @define(eq=False)
@@ -37,7 +40,7 @@ class SlowDatabase:
 
     stored: list[RequestRecord] = field(factory=list)
     lost: list[RequestRecord] = field(factory=list)
-    failing: set[str] = field(factory=set)
+    failing: Sequence[str] = ()
     is_damaged: bool = False
     _calls: list[tuple[str, Callable[[], Any], Deferred[Any]]] = field(factory=list)
 
@@ -216,21 +219,22 @@ class ReadingMachine(RuleBasedStateMachine):
         """The clock goes on."""
         self.clock.advance(seconds)
 
-    @rule(calls=st.integers(1, 4))
-    def work(self, calls: int) -> None:
-        """The thread goes on."""
-        for _ in range(calls):
-            self.database.work()
-
-    @rule(calls=st.sets(st.sampled_from(CALLS)))
-    def fail(self, calls: set[str]) -> None:
-        """Some things cannot be done from now on, such as on a full disk; or everything can be again."""
-        self.database.failing = calls
+    @rule()
+    def work(self) -> None:
+        """The thread does one thing."""
+        self.database.work()
 
     @rule()
-    def damage(self) -> None:
-        """The file is damaged."""
-        self.database.is_damaged = True
+    def write(self) -> None:
+        """It is time to write, and the thread does all that is to be done."""
+        self.clock.advance(WRITE_SECONDS)
+        while not self.database.is_idle:
+            self.database.work()
+
+    @rule(calls=FAILING, is_damaged=st.sampled_from([False] * 9 + [True]))
+    def fail(self, calls: Sequence[str], is_damaged: bool) -> None:
+        """Some things cannot be done from now on, such as on a full disk; or everything can be again."""
+        self.database.failing, self.database.is_damaged = calls, is_damaged
 
     @invariant()
     def nothing_false(self) -> None:
@@ -240,7 +244,7 @@ class ReadingMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """At last, each request is written once, in its order, and everybody was answered."""
-        self.database.failing, self.database.is_damaged = set(), False
+        self.database.failing, self.database.is_damaged = (), False
         self.request(SessionName("", "last"))  # those who are in no hurry are answered with the next write
         for _ in range(len(self.came) + 20):
             self.clock.advance(RETRY_SECONDS)
@@ -254,3 +258,4 @@ class ReadingMachine(RuleBasedStateMachine):
 
 
 ReadingMachineTests = ReadingMachine.TestCase
+ReadingMachineTests.settings = settings(max_examples=4 * settings().max_examples)  # a hundred find half of the faults

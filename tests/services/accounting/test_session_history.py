@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 
 from claude_bridge.core.budgets import Limit, Meter, Scope, Use
 from claude_bridge.services.accounting.budget_counters import READ_SECONDS, BudgetCounters
-from claude_bridge.services.accounting.ledger import BufferedLedger, Writer
+from claude_bridge.services.accounting.ledger import BufferedLedger
+from claude_bridge.services.accounting.ledger_database import Writer
 from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.session_history import FIND_SECONDS, SessionHistory
 from claude_bridge.services.accounting.sessions import Session

@@ -4,26 +4,37 @@ A record is appended to a buffer. Before a second is over what is in it is writt
 nothing is imported, opened or made before there is something to write. If the database cannot be used the records wait
 in memory, up to `MOST`; then the oldest are dropped, which is counted and logged. A kill loses at most what the last
 second has brought, and the requests that were under way.
+
+The database does one thing at a time, in turns, in the order in which they were wanted:
+
+* a **write** of the records that wait by then; before it, what is asked of sessions by then is read, and if that fails
+  nothing is written. So no answer has a record that came after the question;
+* a **recall**, which reads what is asked of sessions alone, as somebody waits for an answer;
+* a reading of what was **spent**, which is told at the beginning of its turn which records are not in the database. So
+  nothing is written between that and the reading.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from claude_bridge.services.accounting.ledger_database import LedgerDatabase, Writer
+from claude_bridge.services.accounting.ledger_removal import LedgerRemoval
+from claude_bridge.services.accounting.ledger_trouble import LedgerTrouble
+from claude_bridge.services.accounting.session_questions import SessionQuestions
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
-from claude_bridge.services.callbacks import stop_timer
+from claude_bridge.services.callbacks import do_nothing, stop_timer
 from claude_bridge.services.interfaces import AttemptRecord, LedgerState, RequestRecord, SessionName
 
 WRITE_SECONDS: Final = 0.8
@@ -32,14 +43,8 @@ WRITE_SECONDS: Final = 0.8
 RETRY_SECONDS: Final = 5.0
 """From a write that failed to the next one."""
 
-TELL_SECONDS: Final = 60.0
-"""How often a lasting trouble is logged."""
-
 STOP_SECONDS: Final = 4.0
-"""How long a stop waits for the last records to be written."""
-
-CLOSE_SECONDS: Final = 0.5
-"""How long it then waits for the database to be closed."""
+"""How long a stop waits for the last records to be written, before it closes the database."""
 
 MOST: Final = 50_000
 """Records that wait in memory, some 60 MB; more are dropped, the oldest first."""
@@ -47,41 +52,7 @@ MOST: Final = 50_000
 BATCH: Final = 5_000
 """Records that one transaction writes."""
 
-MOST_ASKED: Final = 5_000
-"""Sessions that wait to be recalled."""
-
-MOST_ASKING: Final = 100
-"""Questions for one session that wait."""
-
-FIRST_REMOVAL_SECONDS: Final = 600.0
-"""From the start to the first removal of what is old: by then a clock that was wrong at the start of the machine is
-right."""
-
-REMOVAL_SECONDS: Final = 3_600.0
-
 _log = Logger()
-
-
-class Writer(Protocol):
-    """A database. The Deferreds fail with `Broken`, `Unavailable` or `NewerVersion`."""
-
-    def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
-        """Write records in one transaction; fires with how many could not be."""
-
-    def recall(self, names: Sequence[SessionName]) -> Deferred[dict[SessionName, tuple[PastAgent, ...]]]:
-        """Read what was written of sessions."""
-
-    def remove_old(self, now: float, keep: float) -> Deferred[int]:
-        """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
-
-    def spent(self, question: Question) -> Deferred[Answer]:
-        """Read what was spent."""
-
-    def set_aside(self) -> Deferred[str]:
-        """Put a broken database aside; fires with its new name."""
-
-    def close(self) -> Deferred[None]:
-        """Close the database; a Deferred that is cancelled leaves it to itself."""
 
 
 @define(eq=False, kw_only=True)
@@ -100,29 +71,31 @@ class BufferedLedger:
     _unix_time: Callable[[], float]
     _open_writer: Callable[[], Deferred[Writer]]
     dropped: int = field(default=0, init=False)
-    _asked: dict[SessionName, list[Deferred[Sequence[PastAgent]]]] = field(factory=dict, init=False)
-    _hurried: bool = field(default=False, init=False)
     _waiting: deque[RequestRecord] = field(factory=lambda: deque(maxlen=MOST), init=False)
-    _writer: Writer | None = field(default=None, init=False)
-    _timer: IDelayedCall | None = field(default=None, init=False)
-    _writing: Deferred[Any] | None = field(default=None, init=False)
-    _under_way: int = field(default=0, init=False)
-    _idle: list[Deferred[None]] = field(factory=list, init=False)
-    _write_began: float = field(default=0.0, init=False)
-    _is_due: bool = field(default=False, init=False)
-    _removal_due: float = field(init=False)
-    _trouble: str = field(default="", init=False)
-    _trouble_told: float | None = field(default=None, init=False)
+    _being_written: Sequence[RequestRecord] = field(default=(), init=False)
+    _next_write: IDelayedCall | None = field(default=None, init=False)  # kept until that write has ended
+    _turns: DeferredLock = field(factory=DeferredLock, init=False)
+    _database: LedgerDatabase = field(init=False)
+    _questions: SessionQuestions = field(factory=SessionQuestions, init=False)
+    _recalls_soon: bool = field(default=False, init=False)
+    _trouble: LedgerTrouble = field(init=False)
     _last_write: float | None = field(default=None, init=False)
-    _dropped_told: int = field(default=0, init=False)
-    _began_anew: float | None = field(default=None, init=False)
+    _removal: LedgerRemoval = field(init=False)
     _refused: bool = field(default=False, init=False)
     _stopped: bool = field(default=False, init=False)
     _closed: bool = field(default=False, init=False)
 
-    @_removal_due.default
-    def _first_removal(self) -> float:
-        return self._clock.seconds() + FIRST_REMOVAL_SECONDS
+    @_database.default
+    def _unopened(self) -> LedgerDatabase:
+        return LedgerDatabase(self._open_writer, self._clock)
+
+    @_trouble.default
+    def _no_trouble(self) -> LedgerTrouble:
+        return LedgerTrouble(self.path, self._clock.seconds)
+
+    @_removal.default
+    def _no_removal(self) -> LedgerRemoval:
+        return LedgerRemoval(self._clock.seconds)
 
     @property
     def waiting(self) -> int:
@@ -134,10 +107,10 @@ class BufferedLedger:
         """What it does now."""
         return LedgerState(
             file=self.path,
-            waiting=len(self._waiting) + self._under_way,
+            waiting=len(self._waiting) + len(self._being_written),
             dropped=self.dropped,
             written=self._last_write,
-            trouble=self._trouble,
+            trouble=self._trouble.reason,
         )
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
@@ -151,8 +124,24 @@ class BufferedLedger:
         if len(waiting) == MOST:
             self.dropped += 1
         waiting.append(record)
-        if self._timer is None and self._writing is None and not self._stopped:
-            self._timer = self._clock.callLater(WRITE_SECONDS, self._write)
+        if self._next_write is None and not self._stopped:
+            self._next_write = self._clock.callLater(WRITE_SECONDS, self._write_in_turn)
+
+    def recall(self, name: SessionName, *, at_once: bool = False) -> Deferred[Sequence[PastAgent]]:
+        """Return what the ledger has of a session, of the records that it has got by now; see `Ledger`.
+
+        While it cannot be read nothing is written either, as later it would be found among what was there before.
+
+        Records that wait at the moment of the question are not among it. Those of a session that nobody has asked for
+        before are none, so this concerns sessions that were dropped and come back within a second.
+        """
+        if self._refused:
+            return succeed(())
+        answer = self._questions.ask(name)
+        if at_once and not self._recalls_soon:
+            self._recalls_soon = True
+            self._turns.run(self._recall).addErrback(_tell_fault)
+        return answer
 
     def spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
         """Return what the database says was spent.
@@ -160,195 +149,91 @@ class BufferedLedger:
         ``begun`` is called once, before that is read, with the records that are not in the database; those that come
         after that call are not in it either. Fails with `Broken`, `Unavailable`, `NewerVersion` or `ImportError`.
         """
-        return self.settled().addCallback(lambda _: self._spent(question, begun))
-
-    def recall(self, name: SessionName, *, at_once: bool = False) -> Deferred[Sequence[PastAgent]]:
-        """Return what the ledger has of a session, of the records that it has got by now; see `Ledger`.
-
-        It is read in the thread that writes, and never after a record that comes later than the question was written:
-        each write first reads what is asked for by then, and does not write if that fails.
-
-        Records that wait at the moment of the question are not among it. Those of a session that nobody has asked for
-        before are none, so this concerns sessions that were dropped and come back within a second.
-        """
-        if self._refused:
-            return succeed(())
-        asking = self._asked.get(name)
-        if len(self._asked) >= MOST_ASKED if asking is None else len(asking) >= MOST_ASKING:
-            return fail(Unavailable("too many questions for sessions wait"))
-        waiting: Deferred[Sequence[PastAgent]] = Deferred(lambda cancelled: self._not_asked(name, cancelled))
-        self._asked.setdefault(name, []).append(waiting)
-        if at_once and self._writing is None and not self._stopped:
-            self._begin(())
-        elif at_once:
-            self._hurried = True
-        return waiting
+        return self._turns.run(self._spent, question, begun)
 
     def settled(self) -> Deferred[None]:
-        """Return a Deferred that fires when no write is under way."""
-        if self._writing is None:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._idle.append(waiting)
-        return waiting
+        """Return a Deferred that fires when what is wanted of the database by now was done."""
+        return self._turns.run(do_nothing)
 
     def stop(self) -> Deferred[None]:
-        """Write what is left, and close; wait no longer than `STOP_SECONDS` and `CLOSE_SECONDS`. Never fails."""
+        """Write what is left, and close; wait no longer than `STOP_SECONDS` and a little. Never fails."""
         self._stopped = True
-        timer, self._timer = self._timer, None
-        stop_timer(timer)
-        stopping = self.settled().addCallback(lambda _: self._write_all())
-        stopping.addTimeout(STOP_SECONDS, self._clock).addErrback(self._timed_out)
+        stop_timer(self._next_write)
+        stopping = Deferred.fromCoroutine(self._write_all())
+        stopping.addTimeout(STOP_SECONDS, self._clock).addErrback(_timed_out)
         return stopping.addCallback(lambda _: self._close())
 
-    def _spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
-        """Read, if nothing is written or read meanwhile; no write begins before it has ended."""
-        if self._writing is not None:
-            return self.spent(question, begun)
-        if self._stopped or self._refused:
-            return fail(Unavailable("it is not used"))
-        begun(tuple(self._waiting))
-        read: Deferred[Answer] = Deferred()
-        opened = self._open_writer() if self._writer is None else succeed(self._writer)
-        self._writing = opened.addCallback(self._spent_by, question).addCallbacks(read.callback, read.errback)
-        self._writing.addErrback(lambda failure: _log.failure("budgets are not read", failure, event="fault"))
-        self._writing.addBoth(lambda _: self._settle())
-        return read
+    def _write_in_turn(self) -> None:
+        self._turns.run(self._write).addErrback(_tell_fault)
 
-    def _spent_by(self, writer: Writer, question: Question) -> Deferred[Answer]:
-        self._writer = writer
-        return writer.spent(question)
-
-    def _write_all(self) -> Deferred[None]:
-        """Write until nothing is left, or a write fails; after a damaged file was put aside once more."""
-        before, began_anew = len(self._waiting), self._began_anew
-        if not before or self._refused:
-            return succeed(None)
-        self._write()
-
-        def again(_: None) -> Deferred[None]:
-            goes_on = len(self._waiting) < before or self._began_anew != began_anew
-            return self._write_all() if goes_on else succeed(None)
-
-        return self.settled().addCallback(again)
-
-    def _close(self) -> Deferred[None] | None:
-        if self._waiting or self._under_way:
-            told = "may not be" if self._under_way else "are not"  # what hangs may still succeed
-            _log.warn(
-                "{count} requests " + told + " in the accounts, as {path} could not be written",
-                event="ledger",
-                count=len(self._waiting) + self._under_way,
-                path=self.path,
-            )
-        writer, self._writer, self._closed = self._writer, None, True
-        if writer is None:
-            return None
-        return writer.close().addTimeout(CLOSE_SECONDS, self._clock).addErrback(self._timed_out)
-
-    def _timed_out(self, failure: Failure) -> None:
-        failure.trap(TookTooLong)
-
-    def _write(self) -> None:
-        """Begin to write what waits, but no more than `BATCH`."""
-        self._timer = None
-        if self._writing is not None:
-            self._is_due = True  # something is read; `_settle` goes on
+    async def _write(self) -> None:
+        """Write what waits, but no more than `BATCH`; then remove something of what is old, if it is time to."""
+        if self._closed or self._refused:
             return
-        waiting = self._waiting
-        self._write_began = self._clock.seconds()
-        self._begin([waiting.popleft() for _ in range(min(len(waiting), BATCH))])
+        began, waiting = self._clock.seconds(), self._waiting
+        batch = self._being_written = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
+        try:
+            writer = await self._database.opened()
+            await self._questions.read(writer.recall)
+            impossible = await writer.write(batch)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised again
+            await self._failed(error, batch)
+        else:
+            self._being_written = ()
+            self.dropped += impossible
+            self._last_write = self._unix_time()
+            self._trouble.ends(lost=self.dropped)
+            if not self._stopped:
+                await self._removal.go_on(writer, self._unix_time(), self.keep)
+        finally:
+            self._plan_next_write(began)
 
-    def _begin(self, batch: Sequence[RequestRecord]) -> None:
-        """Begin to recall what is asked for, and to write ``batch``."""
-        self._under_way = len(batch)
-        self._hurried = False
-        opened = self._open_writer() if self._writer is None else succeed(self._writer)
-        writing: Deferred[Any] = opened.addCallback(self._written_by, batch)
-        self._writing = writing
-        writing.addBoth(self._ended).addCallbacks(self._written, self._failed, errbackArgs=(batch,))
-        writing.addCallback(self._remove_old).addErrback(self._not_removed)
-        writing.addErrback(lambda failure: _log.failure("accounts are not kept", failure, event="fault"))
-        writing.addBoth(lambda _: self._settle())
+    async def _recall(self) -> None:
+        """Read what is asked of sessions."""
+        self._recalls_soon = False
+        if self._stopped or not self._questions:
+            return
+        try:
+            await self._questions.read((await self._database.opened()).recall)
+        except Exception as error:  # noqa: BLE001 - as above
+            await self._failed(error)
 
-    def _written_by(self, writer: Writer, batch: Sequence[RequestRecord]) -> Deferred[Any]:
-        """Write the batch, if there is one; fires with how many could not be, or None if none was to be written."""
-        self._writer = writer
-        recalled: Deferred[Any] = self._recalled_by(writer)
-        return recalled.addCallback(lambda _: writer.write(batch) if batch else None)
+    async def _spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Answer:
+        if self._stopped or self._refused:
+            raise Unavailable("it is not used")
+        begun(tuple(self._waiting))
+        return await (await self._database.opened()).spent(question)
 
-    def _recalled_by(self, writer: Writer) -> Deferred[None]:
-        names = tuple(self._asked)
-        if not names:
-            return succeed(None)
-        return writer.recall(names).addCallbacks(self._answer, self._not_recalled, errbackArgs=(names,))
+    def _plan_next_write(self, began: float) -> None:
+        """Set the time of the next write, after one that began at ``began``."""
+        self._next_write = None
+        if not self._waiting or self._stopped:
+            return
+        if self._trouble.lasts:
+            pause = RETRY_SECONDS
+        elif len(self._waiting) >= BATCH:
+            pause = 0.0
+        else:
+            pause = max(0.0, began + WRITE_SECONDS - self._clock.seconds())
+        self._next_write = self._clock.callLater(pause, self._write_in_turn)
 
-    def _answer(self, found: Mapping[SessionName, Sequence[PastAgent]]) -> None:
-        for name, past in found.items():
-            for each in self._asked.pop(name, ()):
-                each.callback(past)
-
-    def _not_recalled(self, failure: Failure, names: Sequence[SessionName]) -> Failure | None:
-        """Pass the failure on if the same can succeed later; a fault of ours must not stop what is to be written."""
-        if failure.check(Broken, Unavailable, NewerVersion, ImportError):
-            return failure
-        for name in names:
-            for each in self._asked.pop(name, ()):
-                each.errback(failure)
-        return None
-
-    def _not_asked(self, name: SessionName, cancelled: Deferred[Sequence[PastAgent]]) -> None:
-        waiting = self._asked[name]
-        waiting.remove(cancelled)
-        if not waiting:
-            del self._asked[name]
-
-    def _ended(self, result: Any) -> Any:  # noqa: ANN401 - passed on
-        self._under_way = 0
-        return result
-
-    def _written(self, impossible: int | None) -> bool:
-        if impossible is None:
-            return False
-        self.dropped += impossible
-        self._last_write, self._trouble = self._unix_time(), ""
-        if self._trouble_told is not None:
-            self._trouble_told = None
-            _log.info("accounts are written to {path} again", event="ledger", path=self.path)
-        self._tell_dropped()
-        return True
-
-    def _failed(self, failure: Failure, batch: Sequence[RequestRecord]) -> Deferred[bool] | bool:
-        """Keep the records of a write that failed, if it can succeed later."""
+    async def _failed(self, error: Exception, batch: Sequence[RequestRecord] = ()) -> None:
+        """Keep the records that could not be written, if they can be later."""
+        self._being_written = ()
         if self._closed:  # and it was told that they may be lost
-            return False
-        if failure.check(NewerVersion, ImportError):
-            self._refuse(str(failure.value))
-            return False
-        if not failure.check(Broken, Unavailable):  # a fault of ours, that would come again with these records
+            return
+        if isinstance(error, (NewerVersion, ImportError)):
+            self._refuse(str(error))
+        elif isinstance(error, (Broken, Unavailable)):
+            self._put_back(batch)
+            aside = await self._database.set_aside() if isinstance(error, Broken) else ""
+            if aside:
+                self._trouble.set_aside(str(error), aside)
+            else:
+                self._trouble.begins(str(error), waiting=len(self._waiting), lost=self.dropped)
+        else:  # it would come again with these records
             self.dropped += len(batch)
-            failure.raiseException()
-        self._put_back(batch)
-        if failure.check(Broken) and self._writer is not None and self._may_begin_anew():
-            return self._begin_anew(self._writer, str(failure.value))
-        self._tell_trouble(str(failure.value))
-        return False
-
-    def _settle(self) -> None:
-        """Note that no write is under way, and when the next one begins."""
-        self._writing = None
-        is_due, self._is_due = self._is_due, False
-        if is_due and self._waiting and not self._stopped:
-            self._write()  # before anybody else has his turn, so that those who ask cannot put it off
-        elif self._waiting and not self._stopped and self._timer is None:
-            passed = self._clock.seconds() - self._write_began
-            pause = 0.0 if len(self._waiting) >= BATCH else max(0.0, WRITE_SECONDS - passed)
-            self._timer = self._clock.callLater(pause if self._trouble_told is None else RETRY_SECONDS, self._write)
-        idle, self._idle = self._idle, []
-        for each in idle:
-            each.callback(None)
-        if self._hurried and self._asked and not self._stopped and self._writing is None:
-            self._begin(())
+            raise error
 
     def _put_back(self, batch: Sequence[RequestRecord]) -> None:
         """Put records before those that came after them; the oldest are dropped if there are too many."""
@@ -356,87 +241,32 @@ class BufferedLedger:
         self.dropped += len(batch) - len(kept)
         self._waiting.extendleft(reversed(kept))
 
-    def _may_begin_anew(self) -> bool:
-        """Return whether a broken file may be put aside: not one after the other, as on a disk that is broken."""
-        now = self._clock.seconds()
-        may = self._began_anew is None or now - self._began_anew >= TELL_SECONDS
-        self._began_anew = now if may else self._began_anew
-        return may
-
-    def _begin_anew(self, writer: Writer, reason: str) -> Deferred[bool]:
-        def renamed(name: str) -> bool:
-            _log.warn(
-                "{path} is damaged ({reason}); it was renamed to {aside}, and a new one is begun",
-                event="ledger",
-                path=self.path,
-                reason=reason,
-                aside=name,
-            )
-            return False
-
-        def not_renamed(failure: Failure) -> bool:
-            failure.trap(OSError)
-            self._tell_trouble(reason)
-            return False
-
-        return writer.set_aside().addCallbacks(renamed, not_renamed)
-
     def _refuse(self, reason: str) -> None:
         """Keep nothing until the next start."""
-        self._refused, self._trouble = True, reason
+        self._refused = True
         self._waiting.clear()
-        self._answer(dict.fromkeys(tuple(self._asked), ()))
-        _log.warn("no accounts are kept in {path}: {reason}", event="ledger", path=self.path, reason=reason)
+        self._questions.answer_nothing()
+        self._trouble.refused(reason)
 
-    def _tell_trouble(self, reason: str) -> None:
-        """Log why nothing is written, at first and once a minute."""
-        now, self._trouble = self._clock.seconds(), reason
-        if self._trouble_told is None or now - self._trouble_told >= TELL_SECONDS:
-            self._trouble_told = now
-            self._dropped_told = self.dropped
-            _log.warn(
-                "accounts cannot be written to {path}: {reason}; requests are served all the same, {waiting} wait in "
-                "memory to be written, {dropped} are lost",
-                event="ledger",
-                path=self.path,
-                reason=reason,
-                waiting=len(self._waiting),
-                dropped=self.dropped,
-            )
+    async def _write_all(self) -> None:
+        """Write until nothing is left, or a write fails; after a damaged file was put aside once more."""
+        await self.settled()
+        goes_on = True
+        while goes_on and self._waiting and not self._refused:
+            before = len(self._waiting), self._database.last_set_aside
+            self._write_in_turn()  # it is not awaited itself: a stop that gives up does not cancel it
+            await self.settled()
+            goes_on = len(self._waiting) < before[0] or self._database.last_set_aside != before[1]
 
-    def _tell_dropped(self) -> None:
-        lost = self.dropped - self._dropped_told
-        if lost:
-            self._dropped_told = self.dropped
-            _log.warn("{count} requests are not in the accounts", event="ledger", count=lost)
-
-    def _remove_old(self, written: bool) -> Deferred[None] | None:
-        """Remove a piece of what is old, if it is time to."""
-        writer, now = self._writer, self._clock.seconds()
-        if not written or writer is None or now < self._removal_due or self._stopped:
-            return None
-        self._removal_due = now + REMOVAL_SECONDS
-
-        def removed(requests: int) -> None:
-            if requests:  # there may be more
-                self._removal_due = now
-
-        return writer.remove_old(self._unix_time(), self.keep).addCallback(removed)
-
-    def _not_removed(self, failure: Failure) -> None:
-        failure.trap(Broken, Unavailable, NewerVersion)  # the next write says what is wrong
+    def _close(self) -> Deferred[None]:
+        self._closed = True
+        self._trouble.left(len(self._waiting), len(self._being_written))
+        return self._database.close()
 
 
-def in_file(path: str, reactor: Any) -> Callable[[], Deferred[Writer]]:  # noqa: ANN401 - a reactor is many interfaces
-    """Return what opens a ledger in a SQLite file. It is imported in a thread, as that takes some milliseconds."""
+def _timed_out(failure: Failure) -> None:
+    failure.trap(TookTooLong)
 
-    def imported() -> Any:  # noqa: ANN401 - a module
-        from claude_bridge.services.accounting import ledger_writer  # noqa: PLC0415 - see above
 
-        return ledger_writer
-
-    def open_writer() -> Deferred[Writer]:
-        importing: Deferred[Any] = deferToThreadPool(reactor, reactor.getThreadPool(), imported)
-        return importing.addCallback(lambda module: module.LedgerWriter(reactor, path))
-
-    return open_writer
+def _tell_fault(failure: Failure) -> None:
+    _log.failure("accounts are not kept", failure, event="fault")

@@ -46,7 +46,7 @@ class _DaemonThread(Thread):
 
 @define(eq=False)
 class LedgerWriter:
-    """Implements `ledger.Writer` on SQLite.
+    """Implements `ledger_database.Writer` on SQLite.
 
     All methods return at once; what they began runs in the thread, one after the other. Their Deferreds, but that of
     `close`, fail with `Broken`, `Unavailable` or `NewerVersion`; with another error only after a fault of ours.
