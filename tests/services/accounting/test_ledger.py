@@ -564,6 +564,38 @@ class RecallTests:
         assert (answers, desk.writer.written) == ([()], [["a"]])
 
 
+class UnwrittenTests:
+    """Whether all that the ledger has got of a session is in the database."""
+
+    MINE = SessionName(RECORD.owner, RECORD.session)
+
+    def test_until_it_is_written(self, desk: Desk) -> None:
+        """What waits is not, nor what is being written; that of others does not count."""
+        assert not desk.ledger.has_unwritten(self.MINE)
+        held = desk.writer.held = Deferred()
+        desk.book("a")
+        assert (desk.ledger.has_unwritten(self.MINE), desk.ledger.has_unwritten(ANNA)) == (True, False)
+        desk.clock.advance(1)
+        assert (desk.ledger.has_unwritten(self.MINE), desk.ledger.has_unwritten(ANNA)) == (True, False)
+        held.callback(0)
+        assert not desk.ledger.has_unwritten(self.MINE)
+
+    def test_write_that_failed(self, desk: Desk) -> None:
+        """What could not be written waits again."""
+        desk.writer.trouble = Unavailable("disk full")
+        desk.book("a")
+        desk.clock.advance(1)
+        assert desk.ledger.has_unwritten(self.MINE)
+
+    def test_many(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where many wait, as while the database cannot be used, nobody looks through them."""
+        monkeypatch.setattr(module, "MOST_SEARCHED", 1)
+        desk.book("a")
+        assert not desk.ledger.has_unwritten(ANNA)
+        desk.book("b")
+        assert desk.ledger.has_unwritten(ANNA)
+
+
 class StateTests:
     """What the owner can see of it."""
 

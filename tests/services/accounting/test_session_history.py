@@ -20,6 +20,7 @@ from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
 from claude_bridge.core.budgets import Limit, Meter, Scope, Use
+from claude_bridge.services.accounting import session_questions
 from claude_bridge.services.accounting.budget_counters import READ_SECONDS, BudgetCounters
 from claude_bridge.services.accounting.ledger import BufferedLedger
 from claude_bridge.services.accounting.ledger_database import Writer
@@ -49,10 +50,12 @@ class SlowWriter:
     """A `Writer` on a real file whose thread runs only when the test lets it, one call after the other.
 
     :ivar broken: the calls that fail at the moment.
+    :ivar asked: the sessions that were asked for, in order.
     """
 
     connection: sqlite3.Connection
     broken: set[str] = field(factory=set)
+    asked: list[tuple[SessionName, ...]] = field(factory=list)
     _booking: Booking = field(factory=Booking)
     _calls: list[tuple[str, Callable[[], Any], Deferred[Any]]] = field(factory=list)
 
@@ -68,6 +71,7 @@ class SlowWriter:
 
     def recall(self, names: Sequence[SessionName]) -> Deferred[dict[SessionName, tuple[PastAgent, ...]]]:
         """Read what is there, when it is their turn."""
+        self.asked.append(tuple(names))
         return self._later("recall", lambda: {each: past_agents(self.connection.cursor(), *each) for each in names})
 
     def spent(self, question: Question) -> Deferred[Answer]:
@@ -332,6 +336,83 @@ class RestartTests:
         logged_failures.clear()
 
 
+class RefusedTests:
+    """A session whose earlier figures the ledger would not look for, as too many others waited."""
+
+    @pytest.fixture(autouse=True)
+    def refused(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let a session have two requests before a restart and two since, of which the ledger was not asked."""
+        for _ in range(2):
+            bridge.request()
+        bridge.settle()
+        bridge.kill()
+        with monkeypatch.context() as patch:
+            patch.setattr(session_questions, "MOST_ASKED", 0)
+            for _ in range(2):
+                bridge.request()
+
+    def look(self, bridge: Bridge) -> tuple[int | None, bool]:
+        """Return how many requests somebody sees who looks now, and whether that is the whole."""
+        found = bridge.find()
+        bridge.work()
+        (session,) = found
+        return requests(found), session is not None and session.is_complete
+
+    def test_is_asked_again(self, bridge: Bridge) -> None:
+        """Who looks later sees the whole, each request once; and so it goes on."""
+        bridge.settle()
+        assert self.look(bridge) == (4, True)
+        bridge.request()
+        bridge.settle()
+        assert self.look(bridge) == (5, True)
+
+    def test_not_while_it_is_not_written(self, bridge: Bridge) -> None:
+        """While the database cannot be used nobody asks it again, and who looks does not wait for it."""
+        bridge.writer.broken = {"write"}
+        for _ in range(3):
+            bridge.clock.advance(6)
+            bridge.work()
+            assert requests(bridge.find()) == 2
+            assert bridge.writer.asked == []
+        bridge.settle()
+        assert self.look(bridge) == (4, True)
+
+    def test_request_that_ends_meanwhile(self, bridge: Bridge) -> None:
+        """An answer that a request has overtaken is not the whole; the next one is."""
+        bridge.settle()
+        found = bridge.find()
+        bridge.request()
+        bridge.work()
+        assert found[0] is not None
+        assert (requests(found), found[0].is_complete) == (3, False)
+        bridge.settle()
+        assert self.look(bridge) == (5, True)
+
+    def test_slow_ledger(self, bridge: Bridge) -> None:
+        """Who looks gets what is known in time; the answer that comes later is for the next one."""
+        bridge.settle()
+        found = bridge.find()
+        bridge.clock.advance(FIND_SECONDS)
+        assert requests(found) == 2
+        bridge.work()
+        assert bridge.writer.asked == [(ANNA,)]
+        assert requests(bridge.find()) == 4
+
+    def test_refused_again(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If it is refused once more it is asked once more."""
+        bridge.settle()
+        with monkeypatch.context() as patch:
+            patch.setattr(session_questions, "MOST_ASKED", 0)
+            assert self.look(bridge) == (2, False)
+        assert self.look(bridge) == (4, True)
+
+    def test_lost(self, bridge: Bridge) -> None:
+        """If the ledger has lost what it had nothing better will be known, and what was counted here stays."""
+        bridge.settle()
+        bridge.writer.connection.execute("DELETE FROM agent")
+        assert self.look(bridge) == (2, True)
+
+
 NAMES = st.sampled_from([ANNA, BOB, SessionName("key:anna", "s-2")])
 STEPS = st.one_of(
     st.tuples(st.just("request"), NAMES, st.sampled_from(["", "a-1"])),
@@ -341,6 +422,7 @@ STEPS = st.one_of(
     st.tuples(st.just("break"), st.sets(st.sampled_from(["write", "recall", "spent"]))),
     st.tuples(st.just("look at budgets")),
     st.tuples(st.just("kill")),
+    st.tuples(st.just("refuse"), st.booleans()),
 )
 
 
@@ -351,14 +433,17 @@ class RaceTests:
     @example([("work", 3), ("advance", READ_SECONDS), ("request", ANNA, ""), ("look at budgets",)])
     @given(st.lists(STEPS, max_size=40))
     @example([("request", ANNA, ""), ("break", {"recall"}), ("advance", 0.8), ("work", 1)])
+    @example(
+        [("refuse", True), ("request", ANNA, ""), ("advance", 0.8), ("work", 3), ("refuse", False), ("find", ANNA)]
+    )
     @example([("request", ANNA, ""), ("advance", 0.8), ("work", 2), ("kill",), ("find", ANNA), ("request", ANNA, "")])
     def test_each_request_counts_once(self, steps: list[tuple[Any, ...]]) -> None:
         """When all is written the figures of each session are those of the ledger: nothing twice, nothing missing.
 
-        Requests, writes, questions, kills and a database that fails now and then may come in any order, and the thread
-        may be slow.
+        Requests, writes, questions, kills and a database that fails now and then may come in any order, the thread may
+        be slow, and questions may be refused.
         """
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             bridge = Bridge(Path(folder) / "ledger.sqlite", reads_budgets=True)
             for what, *how in steps:
                 match what:
@@ -372,11 +457,14 @@ class RaceTests:
                         bridge.work(*how)
                     case "break":
                         bridge.writer.broken = set(*how)
+                    case "refuse":
+                        patch.setattr(session_questions, "MOST_ASKED", 0 if how[0] else 10)
                     case "look at budgets":
                         bridge.budgets.now()
                     case _:
                         bridge.kill()
             bridge.settle()
+            patch.undo()
             rows = bridge.writer.connection.execute(
                 "SELECT session.owner, session.text, session.requests FROM session"
             ).fetchall()
@@ -385,6 +473,7 @@ class RaceTests:
                 found = bridge.find(name)
                 bridge.work()
                 assert (requests(found) or 0) == written[name]
+                assert all(session is None or session.is_complete for session in found)
                 assert bridge.spent(METERS[1], name) == written[name] * COST
             assert bridge.spent(METERS[0], ANNA) == sum(written.values()) * COST
             bridge.end()

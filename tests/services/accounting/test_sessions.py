@@ -137,6 +137,24 @@ class RestoringTests:
         assert found.other_agents is not None
         assert (found.other_agents.counts.requests, found.counts.requests) == (3, 5)
 
+    def test_is_the_whole(self) -> None:
+        """Where all that was added here is among what the ledger has the figures are the ledger's."""
+        found = session(MAIN, agent("a-1"))
+        found.replace([past("", 3, 1000), past("a-9", 2, 1)])
+        assert found.is_complete
+        assert (found.counts.requests, found.counts.cost) == (5, 1001)
+        assert [name for name, _ in found.agents()] == ["a-9"]
+        found.restore([past("", 3, 1000)])
+        found.replace([past("", 30, 1000)])
+        assert found.counts.requests == 5
+
+    @pytest.mark.parametrize("lost", [[], [past("", 1)]])
+    def test_what_the_ledger_has_lost(self, lost: list[PastAgent]) -> None:
+        """Where the ledger has fewer requests than were added here nothing better will be known: these stay."""
+        found = session(MAIN, agent("a-1"))
+        found.replace(lost)
+        assert (found.counts.requests, found.counts.cost, found.is_complete) == (2, 200, True)
+
     def test_agents_add_up(self) -> None:
         """Two agents make one, as where there are too many."""
         one, two = Agent(counts=Counts(cost=1)), Agent(counts=Counts(cost=2))

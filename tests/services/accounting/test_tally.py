@@ -22,6 +22,7 @@ from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.accounting.store.entries import LastAnswer, PastAgent
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.accounting.tally import Tally
+from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.interfaces import AttemptRecord, Records, RequestRecord, SessionName
 from tests.services.accounting.store.books import write
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
@@ -164,6 +165,19 @@ class BoundsTests:
         assert tally.session(SessionName("key:anna", "s-2")) is not None
         tally.adopt(SessionName("key:anna", "s-3"), [])
         assert tally.session(SessionName("key:anna", "s-2")) is not None or tally.session(ANNA) is not None
+
+    def test_agents_of_a_session_that_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those that come instead count, those that went do not."""
+        monkeypatch.setattr(module, "MAX_AGENTS", 5)
+        tally = Tally(seconds=Clock().seconds, on_session=do_nothing)
+        other = SessionName("key:anna", "s-2")
+        for agent in ("", "a-1", "a-2"):
+            tally.request_ended(evolve(OWNED, agent=agent))
+        tally.request_ended(evolve(OWNED, session="s-2", agent=""))
+        tally.replace(ANNA, session(tally), [PastAgent(f"a-{each}", "", "", (1,) * 11, None) for each in range(3)])
+        assert (session(tally).counts.requests, tally.session(other) is None) == (3, False)
+        tally.request_ended(evolve(OWNED, session="s-2", agent="a-9"))
+        assert tally.session(ANNA) is None
 
 
 class HistoryTests:

@@ -52,6 +52,9 @@ MOST: Final = 50_000
 BATCH: Final = 5_000
 """Records that one transaction writes."""
 
+MOST_SEARCHED: Final = 2_000
+"""Records that wait among which those of a session are looked for."""
+
 _log = Logger()
 
 
@@ -142,6 +145,13 @@ class BufferedLedger:
             self._recalls_soon = True
             self._turns.run(self._recall).addErrback(_tell_fault)
         return answer
+
+    def has_unwritten(self, name: SessionName) -> bool:
+        """Return whether records of a session may wait to be written: they do, or too many wait to search them."""
+        unwritten = len(self._being_written) + len(self._waiting)
+        return unwritten > MOST_SEARCHED or any(
+            (each.owner, each.session) == name for each in (*self._being_written, *self._waiting)
+        )
 
     def spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
         """Return what the database says was spent.

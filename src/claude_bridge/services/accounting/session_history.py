@@ -2,6 +2,10 @@
 
 The ledger is asked once for each session: at its first request, whose client does not wait for it, or when somebody
 wants to see its figures before that. What it has is added to what has come since.
+
+A question may be refused, as when the database cannot be used and too many wait. Then the ledger is asked again when
+somebody wants to see the session and all its requests were written, so not while the database cannot be used. What it
+has then is the whole.
 """
 
 from __future__ import annotations
@@ -36,10 +40,14 @@ class EarlierSessions(Protocol):
         """Return what the ledger has of a session, of the records that it has got by now; nothing if that is nothing.
 
         What comes later is not among it, so that whoever adds that up by itself has each record once. While the
-        database cannot be used the Deferred waits; it may be cancelled. It fails after a fault of ours.
+        database cannot be used the Deferred waits; it may be cancelled. It fails with `Unavailable` where too many
+        wait, and after a fault of ours.
 
         :param at_once: somebody waits for it; else it is read with the next write.
         """
+
+    def has_unwritten(self, name: SessionName) -> bool:
+        """Return whether records of a session may wait to be written, which are not among what it has of it."""
 
 
 @define(eq=False, kw_only=True)
@@ -60,15 +68,34 @@ class SessionHistory:
 
         If the ledger does not answer in time the session is as the tally has it, which may be not at all.
         """
-        session = self._tally.session(name)
-        if self._ledger is None or (session is not None and session.is_complete):
+        ledger, session = self._ledger, self._tally.session(name)
+        if ledger is not None and session is not None:
+            self._ask_again(ledger, name, session)
+        if ledger is None or (session is not None and (session.is_complete or not session.is_asked)):
             return succeed(session)
-        recalled = self._ledger.recall(name, at_once=True).addTimeout(FIND_SECONDS, self._clock)
+        recalled = ledger.recall(name, at_once=True).addTimeout(FIND_SECONDS, self._clock)
         return recalled.addCallbacks(partial(self._found, name), partial(self._not_found, name))
 
     def _begun(self, ledger: EarlierSessions, name: SessionName, session: Session) -> None:
+        session.is_asked = True
         recalled = ledger.recall(name).addCallback(partial(self._tally.restore, name, session))
-        recalled.addErrback(_tell_fault)
+        recalled.addErrback(partial(_not_answered, session))
+
+    def _ask_again(self, ledger: EarlierSessions, name: SessionName, session: Session) -> None:
+        """Ask for the whole of a session, if what was before was refused, and nothing of it is still to be written."""
+        if session.is_complete or session.is_asked or ledger.has_unwritten(name):
+            return
+        session.is_asked = True
+        recalled = ledger.recall(name, at_once=True)
+        recalled.addCallback(partial(self._replace, name, session, session.counts.requests))
+        recalled.addErrback(partial(_not_answered, session))
+
+    def _replace(self, name: SessionName, session: Session, requests: int, past: Sequence[PastAgent]) -> None:
+        """Set a session to what the ledger has, unless its number of requests is not what it was at the question."""
+        if session.counts.requests == requests:
+            self._tally.replace(name, session, past)
+        else:  # what has ended since is not among it
+            session.is_asked = False
 
     def _found(self, name: SessionName, past: Sequence[PastAgent]) -> Session | None:
         session = self._tally.session(name)
@@ -80,6 +107,11 @@ class SessionHistory:
         if not failure.check(TookTooLong):
             _tell_fault(failure)
         return self._tally.session(name)
+
+
+def _not_answered(session: Session, failure: Failure) -> None:
+    session.is_asked = False
+    _tell_fault(failure)
 
 
 def _tell_fault(failure: Failure) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -57,15 +57,21 @@ class Agent:
             self.last = past.last
 
 
+def _no_agents() -> Breakdown[str, Agent]:
+    return Breakdown(MAX_AGENTS, Agent, Agent.add)
+
+
 @define(eq=False)
 class Session:
     """The figures of one session of one owner.
 
     :ivar is_complete: whether what the ledger had of it before is among the figures, or nothing was there.
+    :ivar is_asked: whether the ledger was asked for that, and has not refused to answer.
     """
 
     is_complete: bool = False
-    _agents: Breakdown[str, Agent] = field(factory=lambda: Breakdown(MAX_AGENTS, Agent, Agent.add), init=False)
+    is_asked: bool = False
+    _agents: Breakdown[str, Agent] = field(factory=_no_agents, init=False)
     _main: Agent = field(factory=Agent, init=False)
 
     @property
@@ -107,3 +113,16 @@ class Session:
             else:
                 agent = self._main if each.agent == MAIN else self._agents.of(each.agent)
                 agent.restore(each)
+
+    def replace(self, past: Sequence[PastAgent]) -> None:
+        """Set the figures to what the ledger has, which has got all requests that were added here.
+
+        If it has fewer, as after a damaged file, the figures stay.
+        """
+        if self.is_complete:
+            return
+        if total(Counts(*each.sums) for each in past).requests < self.counts.requests:
+            self.is_complete = True
+            return
+        self._agents, self._main = _no_agents(), Agent()
+        self.restore(past)

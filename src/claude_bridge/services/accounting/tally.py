@@ -10,7 +10,7 @@ used last are kept. One that comes back gets its figures from the ledger, as aft
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -162,8 +162,13 @@ class Tally:
         """Add to a session what the ledger has of it from before its first request here."""
         before = len(session)
         session.restore(past)
-        if self._sessions.peek(name) is session:
-            self._bound_agents(len(session) - before)
+        self._resized(name, session, before)
+
+    def replace(self, name: SessionName, session: Session, past: Sequence[PastAgent]) -> None:
+        """Set the figures of a session to what the ledger has, among which are all that were counted here."""
+        before = len(session)
+        session.replace(past)
+        self._resized(name, session, before)
 
     def adopt(self, name: SessionName, past: Iterable[PastAgent]) -> Session:
         """Return a session of which the ledger alone knows; it is kept with what the ledger has."""
@@ -195,6 +200,10 @@ class Tally:
         self._sessions.put(name, session)
         self._agents += len(session)
         return session
+
+    def _resized(self, name: SessionName, session: Session, before: int) -> None:
+        if self._sessions.peek(name) is session:  # else it was dropped meanwhile
+            self._bound_agents(len(session) - before)
 
     def _bound_agents(self, more: int) -> None:
         self._agents += more
