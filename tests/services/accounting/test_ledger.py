@@ -25,6 +25,7 @@ from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question, Span
 from claude_bridge.services.accounting.store.sqlite import connect
+from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.interfaces import Ledger, LedgerState, RequestRecord, SessionName
 from tests.services.accounting.store.books import rows
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
@@ -552,6 +553,11 @@ class RecallTests:
         assert (first, second) == ([], [])
         assert third[0].check(Unavailable)
 
+    def test_after_the_stop(self, desk: Desk) -> None:
+        """After the end nothing is opened any more, and nobody is answered."""
+        desk.ledger.stop()
+        assert (self.asked(desk, at_once=True), desk.opened) == ([], 0)
+
     def test_after_a_damaged_file(self, desk: Desk) -> None:
         """The new file has nothing of the session, and says so."""
         desk.writer.recall_trouble = Broken("malformed")
@@ -736,6 +742,18 @@ class StopTests:
         told = list(desk.lines)
         held.errback(Unavailable("interrupted"))
         assert (desk.lines, desk.clock.getDelayedCalls()) == (told, [])
+
+    def test_reading_ends_late(self, desk: Desk) -> None:
+        """What was to be written after a reading that hangs was told as lost, and nothing is opened for it any more."""
+        answer = desk.writer.answer = Deferred()
+        desk.ledger.spent(Question((0,), 1), do_nothing)
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.ledger.stop()
+        desk.clock.advance(4)
+        assert desk.lines == ["1 requests are not in the accounts, as /state/ledger.sqlite could not be written"]
+        answer.callback(Answer({}, {}))
+        assert (desk.writer.written, desk.opened, desk.clock.getDelayedCalls()) == ([], 1, [])
 
     def test_does_not_close(self, desk: Desk) -> None:
         """A database that cannot be closed either is left to itself after half a second."""
