@@ -27,6 +27,11 @@ class Words(BodyReader):
         """Create the parts."""
         self._decoder, self._work = Decoder(self.max_event), Work()
 
+    @property
+    def reported_usage(self) -> Usage | None:
+        """Return that there is none."""
+        return None
+
     def _read_frames(self, frames: list[Frame], events: list[Event]) -> None:
         for _, word in frames:
             if word == b"broken":

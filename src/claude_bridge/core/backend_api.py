@@ -14,7 +14,7 @@ from attrs import field, frozen
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.errors import BridgeError, ErrorResponse
-from claude_bridge.core.events import Event
+from claude_bridge.core.events import Event, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
 
@@ -305,6 +305,10 @@ class AnswerReader(Protocol):
     @property
     def finish_seen(self) -> bool:
         """Whether the finish reason has come; only late usage may follow."""
+
+    @property
+    def reported_usage(self) -> Usage | None:
+        """Return the backend's own counts so far, None if it has reported none: what an answer used that fails."""
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """Note the headers of the response, once, before its body; names are in lower case."""

@@ -119,6 +119,11 @@ class BodyReader(ABC):
 
     # --- what is up to each API -----------------------------------------------------------------------------
 
+    @property
+    @abstractmethod
+    def reported_usage(self) -> Usage | None:
+        """Return the backend's own counts so far, None if it has reported none: what an answer used that fails."""
+
     @abstractmethod
     def _read_frames(self, frames: list[Frame], events: list[Event]) -> None:
         """Add what the events of a stream say, up to the end of the answer."""

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -298,6 +299,17 @@ class ErrorTests:
         assert reader.failure == OVERLOADED
         assert reader.error is None
         assert classification.from_error(reader.failure).status == 529
+
+    def test_usage(self) -> None:
+        """What the backend has counted before an error is known as long as nothing of the answer was passed on.
+
+        Later, those counts are with the part that was passed on, and say next to nothing about the answer.
+        """
+        reader = StreamReader()
+        assert reader.reported_usage is None
+        reader.feed(start() + ERROR)
+        assert reader.reported_usage == evolve(TOTAL, output_tokens=1)
+        assert read([start() + block() + ERROR])[1].reported_usage is None
 
     def test_after_content(self) -> None:
         """What came before it is passed on; the error event itself is not."""

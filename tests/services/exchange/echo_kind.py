@@ -29,6 +29,7 @@ class EchoReader:
     late_failure: object = None
     error: BridgeError | None = None
     fingerprint: str = ""
+    reported_usage: Usage | None = None
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """Take no notice."""

@@ -26,10 +26,10 @@ from claude_bridge.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from claude_bridge.core.events import Event, Finished, TextDelta
+from claude_bridge.core.events import Event, Finished, TextDelta, Usage
 from claude_bridge.services.exchange.attempt import MAX_ERROR_BODY_BYTES, Attempt, Outcome
 from claude_bridge.services.interfaces import PushProducer, UpstreamRequest
-from claude_bridge.testing.chat import chat_stream, chunk, events
+from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
 
 STREAM = chat_stream(text="Hello there, what a day")
@@ -212,6 +212,27 @@ class FailureTests:
         assert (bench.outcome.status, bench.outcome.message) == (503, "boom")
         assert bench.sink.text
         assert bench.call.cancelled
+
+    def test_reported_usage(self) -> None:
+        """What the backend has counted by the end is known, whoever ends the attempt; one without counts has none."""
+        failed = b"".join(events([chunk({}, finish="error", usage=token_usage(9, 4))]))
+        for text in ("", "Hello"):
+            bench = Bench()
+            bench.call.answer(b"".join(events([chunk({"content": text})], done=False)) + failed)
+            assert isinstance(bench.outcome, UpstreamFailure)
+            assert bench.attempt.reported_usage == Usage(9, 4)
+        bench = Bench()
+        bench.call.answer(*STREAM[:3])
+        assert bench.attempt.reported_usage is None
+
+    def test_reported_prompt(self) -> None:
+        """Some servers count the prompt before they answer: of an answer that begins, that says nothing any more."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*events([chunk({"role": "assistant"}, usage=token_usage(9, 0))], done=False))
+        assert bench.attempt.reported_usage == Usage(9)
+        bench.call.data(*events([chunk({"reasoning_content": "Hm"})], done=False))
+        assert bench.attempt.reported_usage is None
 
     def test_refusal_by_status(self) -> None:
         """Status, body and headers of a refusal are read; nothing is held back for a slow client."""

@@ -19,7 +19,7 @@ from claude_bridge.core.anthropic_backend.wire_events import (
     reported_error,
 )
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
-from claude_bridge.core.events import Event, Verbatim
+from claude_bridge.core.events import Event, Usage, Verbatim
 
 _STOP_FIELDS: Final = ("stop_reason", "stop_sequence", "stop_details")
 
@@ -38,6 +38,7 @@ class MessageReader:
     :ivar late_failure: always None: nothing follows a message.
     :ivar error: what is wrong with the answer itself, else None.
     :ivar fingerprint: always "": this API has none.
+    :ivar reported_usage: always None: a message has its counts with it, and an error has none.
     :ivar done: whether `Finished` was returned; everything later is ignored.
     """
 
@@ -47,6 +48,7 @@ class MessageReader:
     late_failure: object = field(default=None, init=False)
     error: BridgeError | None = field(default=None, init=False)
     fingerprint: str = field(default="", init=False)
+    reported_usage: Usage | None = field(default=None, init=False)
     done: bool = field(default=False, init=False)
     _headers: tuple[tuple[str, str], ...] = field(default=(), init=False)
     _pieces: list[bytes] = field(factory=list, init=False)

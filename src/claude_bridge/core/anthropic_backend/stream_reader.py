@@ -106,6 +106,14 @@ class StreamReader:
         """Whether the stop reason has come; only the end may follow."""
         return bool(self._stop)
 
+    @property
+    def reported_usage(self) -> Usage | None:
+        """Return the backend's counts as long as nothing was passed on; later they are with what is passed on.
+
+        The API counts at the beginning and at the end: in between its counts say nothing about the answer.
+        """
+        return None if self._passing else self._counts.usage()
+
     def begin(self, headers: Mapping[str, str]) -> None:
         """Note the headers of the response; those that concern the client go with the first part."""
         self._headers = response_headers(headers)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import AnswerReader, BackendKind, Clues, UpstreamFailure
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
-from claude_bridge.core.events import Event, Finished, PromptSizeReported, Started
+from claude_bridge.core.events import Event, Finished, PromptSizeReported, Started, Usage
 from claude_bridge.services.interfaces import (
     PushProducer,
     ResponseHead,
@@ -105,6 +105,12 @@ class Attempt:
         """Return the error that the backend reported after the answer's finish reason, or None."""
         late = self._reader.late_failure
         return None if late is None else self._kind.read_error(late)
+
+    @property
+    def reported_usage(self) -> Usage | None:
+        """Return the backend's own counts so far; None if it has reported none of the answer, which has begun."""
+        usage = self._reader.reported_usage
+        return usage if usage is None or usage.output_tokens or self.first_token is None else None
 
     def start(self, client: UpstreamClient) -> Deferred[Outcome]:
         """Send the request; the Deferred fires with the outcome. Cancelling it closes the upstream connection."""

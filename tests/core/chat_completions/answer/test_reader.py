@@ -221,8 +221,10 @@ class ReaderTests:
 
 SAID = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
 FINISH = b'data: {"choices":[{"finish_reason":"stop"}]}\n\n'
+FAILING = FINISH.replace(b"stop", b"error")
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n'
 REPORTED = b'data: {"error":"boom"}\n\n'
+COUNTED = {**token_usage(900, 100, cached=300), "cost": 0.5}
 REACHED: dict[AnswerState, bytes] = {
     UNDECIDED: b"",
     AWAITING_FIRST_EVENT: b": waiting\n\n",
@@ -264,7 +266,9 @@ class ReaderStateTests:
             (ANSWERING, DONE_MARK, DONE),
             (ANSWERING, b"data: {broken\n\n", FAILED),
             (ANSWERING, REPORTED, FAILED),
-            (ANSWERING, FINISH.replace(b"stop", b"error"), FAILED),
+            (ANSWERING, FAILING, FINISHING),
+            (ANSWERING, FAILING + DONE_MARK, FAILED),
+            (ANSWERING, FAILING + REPORTED, FAILED),
             (ANSWERING, END, FAILED),
             (FINISHING, SAID + USAGE + FINISH, FINISHING),
             (FINISHING, DONE_MARK, DONE),
@@ -309,13 +313,14 @@ class ReaderStateTests:
             assert [*states, reader.state] == [WHOLE_JSON, FAILED]
 
     def test_failed_twice(self) -> None:
-        """What is wrong behind a reported failure in the same chunk changes nothing about it."""
+        """An answer that has failed by its finish reason, and is broken behind that, has failed once."""
         broken: dict[str, Any] = {"delta": {"content": [{}] * (json_weight.MAX_PARTS + 1)}}
         failed = {"delta": {"content": "a"}, "finish_reason": "error"}
         reader = make()
         reader.feed(b"data: " + strict_json.encode({"choices": [failed, broken]}) + b"\n\n")
         assert reader.state is FAILED
-        assert reader.failure is not None
+        assert isinstance(reader.error, UpstreamProtocolError)
+        assert reader.failure is None
 
     def test_wrong_step(self) -> None:
         """A step that the picture does not show is a fault of the bridge."""
@@ -396,6 +401,51 @@ class ReaderEndTests:
         """Usage is found in each place where servers put it."""
         found, _ = read(stream({"content": "a"}, **more))
         assert finished(found).usage == usage
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            chunk({}, finish="error", usage=COUNTED),
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "usage": COUNTED}]},
+            {"error": {"message": "boom"}, "usage": COUNTED},
+            {"error": {"message": "boom"}, "choices": [{"delta": {}, "finish_reason": "error"}], "usage": COUNTED},
+        ],
+    )
+    def test_usage_of_a_failed_answer(self, end: dict[str, Any]) -> None:
+        """What an answer has used that ends with a failure is known where the backend says so, with what it cost."""
+        for said in ("", "Hello"):
+            _, reader = read(stream({"content": said}, finish=None, done=False) + b"".join(events([end])))
+            assert reader.failure is not None
+            assert reader.reported_usage == Usage(600, 100, 300)
+            assert reader.reported_usage.raw["cost"] == 0.5
+
+    def test_usage_behind_a_failure(self) -> None:
+        """As behind any other finish reason, usage may follow one that stands for a failure (DeepSeek)."""
+        body = stream({"content": "a"}, finish="insufficient_system_resource", done=False) + USAGE
+        for end in (DONE_MARK, b""):
+            reader = read(body + end)[1]
+            assert reader.failure is not None
+            assert reader.reported_usage == Usage(5, 2)
+
+    def test_usage_of_a_failed_whole_answer(self) -> None:
+        """A whole answer says what it has used, too, whether it has failed by its finish reason or by an error."""
+        failed = {"choices": [{"message": {"content": "a"}, "finish_reason": "error"}], "usage": COUNTED}
+        for body in (failed, {"error": "boom", "usage": COUNTED}):
+            _, reader = read(strict_json.encode(body))
+            assert reader.failure is not None
+            assert reader.reported_usage == Usage(600, 100, 300)
+
+    def test_usage_so_far(self) -> None:
+        """Some servers count in every chunk (xAI), which is known before the end; others have said nothing by then."""
+        reader = make()
+        reader.feed(stream({"content": "a"}, finish=None, done=False))
+        assert reader.reported_usage is None
+        for written in (1, 2):
+            counted = chunk({"content": "a"}, usage=token_usage(5, written))
+            reader.feed(b"".join(events([counted], done=False)))
+            assert reader.reported_usage == Usage(5, written)
+        reader.feed(b'data: {"choices":[],"usage":{"prompt_tokens":"\\ud800"}}\n\n')
+        assert reader.reported_usage is None
 
     def test_usage_in_the_choice(self) -> None:
         """Some put it into the choice."""
@@ -627,6 +677,12 @@ class ReaderFailureTests:
         found, reader = read(stream({"content": "a"}, finish=word))
         assert word in self.said(reader)
         assert not any(isinstance(event, Finished) for event in found)
+
+    def test_finish_reason_with_words(self) -> None:
+        """The error that follows such a finish reason says more than it."""
+        _, reader = read(stream({"content": "a"}, finish="error", done=False) + REPORTED)
+        assert self.said(reader) == "boom"
+        assert reader.late_failure is None
 
     def test_null_error(self) -> None:
         """A null beside the answer is no error."""

@@ -205,6 +205,26 @@ class FinishTests:
         }
         assert status == (about_the_server | about_what_is_not_sent).get(code, 400)
 
+    @pytest.mark.parametrize("status", ["failed", "cancelled"])
+    def test_usage_of_a_failed_answer(self, status: str) -> None:
+        """What an answer has used that has failed is known where the backend says so."""
+        for said in ((), ("hi",)):
+            answer = made()
+            answer.say(*said)
+            answer.end(status, usage=response_usage(900, 100, cached=300))
+            assert read(encoded(answer.events))[1].reported_usage == Usage(600, 100, 300, thinking_tokens=0)
+            reader = read([json.dumps(answer.events[-1]["response"]).encode()])[1]
+            assert reader.failure is not None
+            assert reader.reported_usage == Usage(600, 100, 300, thinking_tokens=0)
+        answer = made()
+        answer.end(status, usage=None)
+        assert read(encoded(answer.events))[1].reported_usage is None
+
+    def test_usage_beside_an_error(self) -> None:
+        """A whole body that is an error may say what was used, too."""
+        body = {"error": {"message": "boom"}, "usage": response_usage(900, 100)}
+        assert read([json.dumps(body).encode()])[1].reported_usage == Usage(900, 100, thinking_tokens=0)
+
     def test_failed_without_words(self) -> None:
         """One that reports nothing has failed all the same."""
         answer = made()

@@ -9,6 +9,7 @@ Only one thing is decided here: when an answer is finished. What a body consists
 - it ends with ``[DONE]``, or with the end of the body behind a finish reason or behind usage alone: a chunk with
   nothing but usage after content proves the end, because servers send it last;
 - an error after the finish reason does not spoil it (seen at OpenRouter): it is reported, and the answer ends normally;
+- a finish reason that stands for a failure takes the same way, so that late usage is read, but the answer has failed;
 - a whole answer ends with or without a finish reason.
 """
 
@@ -87,6 +88,14 @@ class Reader(BodyReader):
         """Whether the finish reason has come; only late usage may follow."""
         return self._finish_reason is not None
 
+    @property
+    def reported_usage(self) -> Usage | None:
+        """Return the backend's own counts so far, None if it has reported none; some count in every chunk (xAI)."""
+        try:
+            return self._usage.final()
+        except strict_json.JsonError:
+            return None
+
     # --- the transitions of the diagram ---------------------------------------------------------------------------
 
     def _begin(self, chunk: Chunk, events: list[Event]) -> None:
@@ -103,13 +112,12 @@ class Reader(BodyReader):
         if self._finish_reason is None:
             self._finish_reason = choice.finish_reason
             self._matched_stop = choice.stop_reason if choice.stop_reason is not None else choice.matched_stop
-            if self._finish_reason in finish_and_usage.FAILED:
-                message = f"the backend ended its answer with {self._finish_reason!r}"
-                self._fail({"error": {"message": message}})
-            else:
-                self._move_to(FINISHING)
+            self._move_to(FINISHING)
 
     def _end(self, events: list[Event]) -> None:
+        if self._finish_reason in finish_and_usage.FAILED:
+            self._fail({"error": {"message": f"the backend ended its answer with {self._finish_reason!r}"}})
+            return
         self._deltas.end(events)
         usage = self._usage.final()
         reason = finish_and_usage.finish_reason(self._finish_reason, self._matched_stop, self.stop_sequences)
@@ -156,6 +164,7 @@ class Reader(BodyReader):
             failure = reported_error(chunk, name, data)
             if failure is not None:
                 self.data_event_seen = True
+                self._usage.add(chunk.usage)
                 self._handle_failure(failure, events)
                 return
         self._read_chunk(chunk, events)
@@ -167,7 +176,7 @@ class Reader(BodyReader):
         self._skip_junk(data)
 
     def _handle_failure(self, failure: object, events: list[Event]) -> None:
-        if self.state is FINISHING:
+        if self.state is FINISHING and self._finish_reason not in finish_and_usage.FAILED:
             self.late_failure = failure
             self._end(events)
         else:
@@ -196,6 +205,7 @@ class Reader(BodyReader):
         self.data_event_seen = True
         failure = reported_error(chunk, b"", body) if chunk.choices else strict_json.decode(body)
         if failure is not None:
+            self._usage.add(chunk.usage)
             self._fail(failure)
             return
         self._read_chunk(chunk, events)

@@ -54,6 +54,7 @@ class Reader(BodyReader):
     dialect: str
     max_output_tokens: int | None = None
     _output: OutputReader = field(init=False)
+    _usage: Usage | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the parts."""
@@ -74,6 +75,11 @@ class Reader(BodyReader):
         """Whether the end has come; its event has the usage, too."""
         return self.state is DONE
 
+    @property
+    def reported_usage(self) -> Usage | None:
+        """Return the counts of an answer that has ended, None if there are none; those of a failed one count, too."""
+        return self._usage
+
     # --- the transitions of the diagram ---------------------------------------------------------------------------
 
     def _begin(self, model: str | None, events: list[Event]) -> None:
@@ -84,11 +90,12 @@ class Reader(BodyReader):
         """End the answer as its last event says."""
         if status in _FAILED:
             self._fail(_error_of(response, status))
+            self._usage = read_usage(response.usage)
             return
         if not self._output.seen:
             self._output.add_output(response.output, events)
         self._output.end(events)
-        usage = read_usage(response.usage) if response.usage else None
+        usage = self._usage = read_usage(response.usage)
         reason, explanation = self._finish_reason(response, status, usage)
         stops = self._output.stops
         if stops is not None and stops.matched is not None:
@@ -182,6 +189,7 @@ class Reader(BodyReader):
         response = codec.decode_response(body) if body[:1] == b"{" else Response()
         if strict_json.present(response.error) or not strict_json.present(response.output):
             self._fail(strict_json.decode(body))
+            self._usage = read_usage(response.usage)
             return
         self._begin(response.model, events)
         self._end(response, _status(response, "completed"), events)
