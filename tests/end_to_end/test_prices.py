@@ -10,7 +10,7 @@ import pytest_twisted
 from claude_bridge.core.prices import DOLLAR
 from claude_bridge.testing.answers import Answer, Pause, Send
 from claude_bridge.testing.backend import ScriptedBackend
-from claude_bridge.testing.chat import STREAM_HEADERS, ToolCall, chat_stream, error, sse, token_usage
+from claude_bridge.testing.chat import STREAM_HEADERS, ToolCall, chat_stream, chunk, error, events, sse, token_usage
 from claude_bridge.testing.searxng import FakeSearXNG
 from tests.end_to_end.asking import HI, MESSAGES, STREAMED
 from tests.end_to_end.conftest import StartDaemon, client_of
@@ -60,6 +60,17 @@ async def test_cost_in_the_answer(reactor: Any, backend: ScriptedBackend, start_
     line = await logged(daemon)
     assert line["cost_usd"] == 0.0042
     assert "  $0.0042" in line["message"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_failed_answer(reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon) -> None:
+    """An answer that fails costs what it says that it cost, whether the client has read some of it or nothing."""
+    daemon = await start_daemon()
+    failed = chunk({}, finish="error", usage={**COUNTS, "cost": 0.0042, "is_byok": False})
+    for number, text in enumerate(("Hello", ""), start=1):
+        backend.enqueue(sse(events([chunk({"content": text}), failed])))
+        await client_of(reactor, daemon).post(MESSAGES, STREAMED)
+        assert (await logged(daemon, number))["cost_usd"] == 0.0042
 
 
 @pytest_twisted.ensureDeferred

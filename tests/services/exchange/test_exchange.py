@@ -749,6 +749,29 @@ class AbandonedUsageTests:
         (record,) = stage.records.requests
         assert record.attempts[-1].usage == Usage(7, 3, estimated=True)
 
+    @pytest.mark.parametrize("text", ["", "Hello"])
+    def test_own_counts(self, text: str) -> None:
+        """What the backend says that a failed answer used counts, not the estimate, and with no text, too."""
+        stage = Stage()
+        stage.run()
+        failed = chunk({}, finish="error", usage=token_usage(900, 100, cached=300))
+        stage.call.head()
+        stage.call.data(*events([chunk({"content": text})], done=False))
+        stage.downstream.usage = Usage(7, 3, estimated=True) if text else None
+        stage.call.data(*events([failed]))
+        (attempt,) = stage.records.attempts
+        assert (attempt.outcome, attempt.usage) == ("upstream_server_error", Usage(600, 100, 300))
+
+    def test_own_counts_so_far(self) -> None:
+        """A server that counts in every chunk has counted what the client did not wait for."""
+        stage = Stage()
+        run = stage.run()
+        stage.call.head()
+        stage.call.data(*events([chunk({"content": "Hello"}, usage=token_usage(900, 2))], done=False))
+        stage.downstream.usage = Usage(7, 3, estimated=True)
+        run.cancel()
+        assert stage.records.requests[0].attempts[-1].usage == Usage(900, 2)
+
 
 class FailOverTests:
     """A route with two models."""

@@ -825,7 +825,10 @@ class Exchange:
             self._close(attempt, fault.outcome, None, fault)
 
     def _counted(self, attempt: OpenAttempt) -> Usage | None:
-        """Return the bridge's counts of an attempt, without what earlier turns of the answer have had."""
+        """Return the counts of an attempt: the backend's own, else the bridge's, without those of earlier turns."""
+        reported = attempt.attempt.reported_usage
+        if reported is not None:
+            return reported
         usage = self._downstream.usage
         if not self._turn or usage is None:
             return usage
