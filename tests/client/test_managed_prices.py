@@ -103,6 +103,14 @@ class ContentTests:
         assert "big" not in rows(found)
         assert found.notes == ("no price is known for big: Claude Code still guesses what it costs",)
 
+    def test_answers_that_say_what_they_cost(self) -> None:
+        """Where the accounts have what the answers say, the prices may not be what is paid, which is told."""
+        config = config_of(TEXT)
+        found = client_prices(config, ConfiguredPrices(config).find, says_cost=lambda _, name: name == "big")
+        assert rows(found)["big"]["input"] == 2
+        (note,) = found.notes
+        assert note == "big: the bridge's accounts have what each answer says it cost, Claude Code only these prices"
+
     def test_what_the_client_cannot_know(self) -> None:
         """Prices of long prompts, and of reasoning, have no place in it, which is told."""
         found = prices(TEXT.replace("input = 2", "input = 2\nreasoning = 3\nabove = 200K input 4"))

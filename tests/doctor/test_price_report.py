@@ -8,6 +8,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from claude_bridge.config.model_prices import ConfiguredPrices
 from claude_bridge.core.prices import Price, Tier
 from claude_bridge.doctor.price_report import PricedModel, PriceReport, price_report
 from claude_bridge.services.accounting.prices import PriceFrom
@@ -18,10 +19,16 @@ PRICE = Price(input=300_000, output=1_100_000, cache_read=62_500)
 LISTED = {"pricing": {"prompt": "0.000001", "completion": "0.000002"}}
 
 
+async def report_on(reactor: Any, text: str, *, listed: bool = False) -> PriceReport:
+    """Return the report on a configuration."""
+    found: Any = price_report(configured(text), listed=listed, run=lambda work: Deferred.fromCoroutine(work(reactor)))
+    report: PriceReport = await found
+    return report
+
+
 async def reported(reactor: Any, text: str, *, listed: bool = False) -> list[str]:
-    """Return the lines of the report on a configuration."""
-    report: Any = price_report(configured(text), listed=listed, run=lambda work: Deferred.fromCoroutine(work(reactor)))
-    return str(await report).splitlines()
+    """Return its lines."""
+    return str(await report_on(reactor, text, listed=listed)).splitlines()
 
 
 @pytest.mark.usefixtures("signals_kept")
@@ -79,14 +86,39 @@ output = 0.0625
         text = f"[backend:box]\nurl = {backend.url}\n[model:a]\nname = A1\n"
         text += "".join(f"[price:{name}]\ninput = {price}\noutput = 1\n" for name, price in (("a", 1), ("b", 2)))
         text += "[price:box/c]\ninput = 3\noutput = 1\n[model:d]\n"
-        found: Any = price_report(configured(text), run=lambda work: Deferred.fromCoroutine(work(reactor)))
-        report = await found
+        report = await report_on(reactor, text)
         known = {name: report.price_of("box", name) for name in ("a1", "B", "c", "d", "e")}
         assert {name: price and price.input for name, price in known.items()} == {
             "a1": 1_000_000, "B": 2_000_000, "c": 3_000_000, "d": None, "e": None,
         }  # fmt: skip
         assert report.price_of("other", "a1") is None
         assert sorted(report.pins(["box", "den"])) == ["box/b", "box/c", "den/b"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_as_in_the_accounts(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """Of two prices for a model that counts which the accounts have, whichever comes first: the backend's own."""
+        prices = ["[price:glm]\ninput = 1\noutput = 2\n", "[price:box/GLM]\ninput = 10\noutput = 20\n"]
+        for some in (prices, prices[::-1]):
+            text = f"[backend:box]\nurl = {backend.url}\n[backend:den]\nurl = {backend.url}\n{''.join(some)}"
+            report, counted = await report_on(reactor, text), ConfiguredPrices(configured(text))
+            for place, dollars in (("box", 10), ("den", 1)):
+                price = Price(input=dollars * 10**6, output=2 * dollars * 10**6)
+                assert report.price_of(place, "glm") == report.settled_price_of(place, "glm") == price
+                assert counted.find(place, "glm") == price
+
+    @pytest_twisted.ensureDeferred
+    async def test_answers_that_say_what_they_cost(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """OpenRouter's and xAI's answers do, which counts unless the file has a price."""
+        backend.models, backend.model_keys = ["listed", "priced"], LISTED
+        dialects = {"router": "openrouter", "x": "xai", "box": "generic"}
+        price = "input = 1\noutput = 1\n"
+        text = "".join(
+            f"[backend:{name}]\nurl = {backend.url}\ndialect = {dialect}\n[price:{name}/priced]\n{price}"
+            for name, dialect in dialects.items()
+        )
+        report = await report_on(reactor, text)
+        asked = [(place, name) for place in dialects for name in backend.models]
+        assert [each for each in asked if report.says_cost(*each)] == [("router", "listed"), ("x", "listed")]
 
     def test_own_word(self) -> None:
         """Where answers say what they cost, that comes before the list, but not before the file."""
@@ -108,16 +140,15 @@ output = 0.0625
     def test_settled(self) -> None:
         """While a list has not arrived it may have other prices than all but the file."""
         said: dict[str, PriceFrom] = {"file": "configuration", "guess": "genai-prices"}
-        models = [
-            PricedModel(shown=name, price=PRICE, price_from=said[name], backend=backend, name=name)
-            for backend in ("up", "down")
-            for name in said
-        ]
-        models.append(PricedModel(shown="x", price=PRICE, price_from="configuration", name="x"))
-        report = PriceReport(models=tuple(models), silent=("down",))
-        places = [(backend, name) for backend in ("up", "down") for name in (*said, "x", "none")]
+
+        def look_up(backend: str, name: str) -> PricedModel:
+            price = PRICE if name in said else None
+            return PricedModel(shown=name, price=price, price_from=said.get(name, ""), backend=backend, name=name)
+
+        report = PriceReport(models=(), silent=("down",), look_up=look_up)
+        places = [(backend, name) for backend in ("up", "down") for name in (*said, "none")]
         settled = [place for place in places if report.settled_price_of(*place) == PRICE]
-        assert settled == [("up", "file"), ("up", "guess"), ("up", "x"), ("down", "file"), ("down", "x")]
+        assert settled == [("up", "file"), ("up", "guess"), ("down", "file")]
 
     def test_tiers(self) -> None:
         """Each length of prompt has a line of its own, the shortest first, with everything that holds there."""

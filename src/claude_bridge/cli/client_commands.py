@@ -134,7 +134,8 @@ def _setup_managed(options: argparse.Namespace, environ: Mapping[str, str]) -> i
         options.error("--managed takes the prices of all models of a configuration, which --config names")
     config = load(options.config, environ)
     report = price_report.price_report(config)
-    found = managed_prices.client_prices(config, report.price_of, report.pins(config.backends))
+    pins = report.pins(config.backends)
+    found = managed_prices.client_prices(config, report.price_of, pins, says_cost=report.says_cost)
     if options.print or options.dry_run:
         sys.stdout.write(found.content)
         sys.stderr.writelines(f"warning: {note}\n" for note in found.notes)

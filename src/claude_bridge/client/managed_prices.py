@@ -48,6 +48,10 @@ PriceOf = Callable[[str, str], Price | None]
 """Returns the price of a backend's model by its own name; None if it is not known."""
 
 
+def _never(_backend: str, _name: str) -> bool:
+    return False
+
+
 @frozen
 class ClientPrices:
     """What Claude Code is to be told.
@@ -72,13 +76,16 @@ class ClientPrices:
         return json.dumps({PRICING: {ROWS: self.overrides}}, indent=2, ensure_ascii=False) + "\n"
 
 
-def client_prices(config: Config, price_of: PriceOf, more: Iterable[str] = ()) -> ClientPrices:
+def client_prices(
+    config: Config, price_of: PriceOf, more: Iterable[str] = (), *, says_cost: Callable[[str, str], bool] = _never
+) -> ClientPrices:
     """Return the prices for the names that a configuration has for models.
 
     :param more: other names, such as ``backend/model``.
+    :param says_cost: returns whether the accounts have what a model's answers say that they cost.
     """
     rows: dict[str, Price] = {}
-    unknown, several = [], []
+    unknown, several, saying = [], [], []
     for name in _names(config, more):
         models = conversation_models(config, name, lambda model: model.context_window)
         prices = {price_of(model.backend, model.name) for model in models}
@@ -90,7 +97,9 @@ def client_prices(config: Config, price_of: PriceOf, more: Iterable[str] = ()) -
             unknown.append(name)
         else:
             rows[name] = price
-    return ClientPrices(rows, (*_notes(unknown, several), *_limits(rows)))
+            if any(says_cost(model.backend, model.name) for model in models):
+                saying.append(name)
+    return ClientPrices(rows, (*_notes(unknown, several, saying), *_limits(rows)))
 
 
 def managed_file(folder: str = MANAGED) -> Path:
@@ -195,13 +204,16 @@ def _row(price: Price) -> dict[str, float]:
     }
 
 
-def _notes(unknown: list[str], several: list[str]) -> Iterator[str]:
+def _notes(unknown: list[str], several: list[str], saying: list[str]) -> Iterator[str]:
     guesses = "Claude Code still guesses what it costs"
     if unknown:
         yield f"no price is known for {name_list(unknown[:_SHOWN], len(unknown))}: {guesses}"
     if several:
         names = name_list(several[:_SHOWN], len(several))
         yield f"{names} may lead to models whose prices differ: {guesses}; the bridge's accounts have the cost"
+    if saying:
+        names = name_list(saying[:_SHOWN], len(saying))
+        yield f"{names}: the bridge's accounts have what each answer says it cost, Claude Code only these prices"
 
 
 def _limits(rows: Mapping[str, Price]) -> Iterator[str]:

@@ -41,10 +41,15 @@ class PricedModel:
     name: str = ""
     alias: str = ""
 
+    @property
+    def says_cost(self) -> bool:
+        """Whether the accounts have what its answers say that they cost."""
+        return self.in_answers and self.price_from != "configuration"
+
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the lines of a table: one for the price, one for each tier."""
         told: str = self.price_from or "unknown"
-        if self.in_answers and self.price_from != "configuration":
+        if self.says_cost:
             told = f"answer, else {told}" if self.price_from else "answer"
         if self.price is None:
             yield (self.shown, *("" for _ in PARTS), told)
@@ -54,16 +59,23 @@ class PricedModel:
             yield (f"  above {above:,} tokens", *_cells(self.price.rates(above + 1)), "")
 
 
+def _unknown(backend: str, name: str) -> PricedModel:
+    """Return that nothing is known of a model's price."""
+    return PricedModel(shown=f"{backend}/{name}", price=None, price_from="", backend=backend, name=name)
+
+
 @frozen(kw_only=True)
 class PriceReport:
     """The answer to the command.
 
     :ivar models: the configured ones first, then those that only lists have, if they were asked for.
+    :ivar look_up: returns a backend's model by its own name, with the price that the bridge's accounts have for it.
     :ivar silent: the backends whose list did not arrive.
     :ivar library: whether the package genai-prices is installed.
     """
 
     models: tuple[PricedModel, ...]
+    look_up: Callable[[str, str], PricedModel] = field(default=_unknown, eq=False, repr=False)
     silent: tuple[str, ...] = ()
     library: bool = False
 
@@ -80,21 +92,16 @@ class PriceReport:
 
     def price_of(self, backend: str, name: str) -> Price | None:
         """Return the price of a backend's model by its own name; None if it is not known."""
-        model = self._model(backend, name)
-        return None if model is None else model.price
+        return self.look_up(backend, name).price
+
+    def says_cost(self, backend: str, name: str) -> bool:
+        """Return whether the accounts have what the answers of a backend's model say that they cost."""
+        return self.look_up(backend, name).says_cost
 
     def settled_price_of(self, backend: str, name: str) -> Price | None:
         """Return a price as `price_of` does; None where the backend's list, which did not arrive, may have another."""
-        model = self._model(backend, name)
-        if model is None or (backend in self.silent and model.price_from != "configuration"):
-            return None
-        return model.price
-
-    def _model(self, backend: str, name: str) -> PricedModel | None:
-        for model in self.models:
-            if model.backend in ("", backend) and model.name.casefold() == name.casefold():
-                return model
-        return None
+        model = self.look_up(backend, name)
+        return None if backend in self.silent and model.price_from != "configuration" else model.price
 
     def _table(self) -> Iterator[str]:
         if not self.models:
@@ -147,8 +154,16 @@ class _Reporter:
             if (backend.name, model.id.casefold()) not in self.shown:
                 yield self._model(backend, model.id)
 
+    def look_up(self, backend: str, name: str) -> PricedModel:
+        """Return a backend's model by its own name."""
+        found = self.config.backends.get(backend)
+        return _unknown(backend, name) if found is None else self._priced(found, name)
+
     def _model(self, backend: Backend, name: str, alias: str = "") -> PricedModel:
         self.shown.add((backend.name, name.casefold()))
+        return self._priced(backend, name, alias)
+
+    def _priced(self, backend: Backend, name: str, alias: str = "") -> PricedModel:
         price, price_from = self.services.prices.price(backend, name)
         where = f"{backend.name}/{name}"
         return PricedModel(
@@ -191,6 +206,7 @@ async def _report(config: Config, services: DoctorServices, *, listed: bool) -> 
         models += [model for backend, found in lists for model in reporter.listed(backend, found)]
     return PriceReport(
         models=tuple(models),
+        look_up=reporter.look_up,
         silent=tuple(backend.name for backend, found in lists if not found),
         library=services.prices.has_library,
     )
