@@ -216,3 +216,10 @@ class ManagedTests:
         assert capsys.readouterr().err.startswith(told)
         assert main(["undo", "--managed"], surroundings) == 0
         assert not managed.exists()
+        path.write_text("[backend:b]\nurl = http://127.0.0.1:1/v1\n[model:m]\n")
+        capsys.readouterr()
+        for more in ([], ["--print"], ["--dry-run"]):
+            assert main([*command, *more], surroundings) == 1
+            printed = capsys.readouterr()
+            assert printed.out == ""
+            assert f"claude-bridge setup: no price is known for any model of {path}: " in printed.err

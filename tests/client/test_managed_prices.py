@@ -17,6 +17,7 @@ from claude_bridge.client.managed_prices import (
     ClientPrices,
     client_prices,
     managed_file,
+    print_prices,
     remove_prices,
     write_prices,
 )
@@ -119,6 +120,22 @@ class ContentTests:
             ("big", "other prices for long prompts"),
             ("big", "price for reasoning apart from the output"),
         ]
+
+
+class PrintedTests:
+    """The file, for somebody else to write."""
+
+    def test_printed(self) -> None:
+        """It is printed as it would be written, with what the client cannot be told."""
+        found = prices(TEXT.replace("[price:big]", "[price:other]"))
+        assert print_prices(found, "x.ini") == Report(shown=found.content, warnings=found.notes)
+
+    def test_no_price(self, tmp_path: Path) -> None:
+        """Without any price there is nothing to print, and the error is that of writing."""
+        found = prices(TEXT.replace("[price:glm]", "[price:one]").replace("[price:big]", "[price:other]"))
+        report = print_prices(found, "x.ini")
+        assert (report.error or "").startswith("no price is known for any model of x.ini: ")
+        assert report == write_prices(found, managed_file(str(tmp_path)), "x.ini")
 
 
 class FileTests:

@@ -136,12 +136,12 @@ def _setup_managed(options: argparse.Namespace, environ: Mapping[str, str]) -> i
     report = price_report.price_report(config)
     pins = report.pins(config.backends)
     found = managed_prices.client_prices(config, report.price_of, pins, says_cost=report.says_cost)
+    source = source_file(config.source)
     if options.print or options.dry_run:
-        sys.stdout.write(found.content)
-        sys.stderr.writelines(f"warning: {note}\n" for note in found.notes)
-        return 0
-    written = managed_prices.write_prices(found, managed_prices.managed_file(), source_file(config.source))
-    return written.write("setup", sys.stdout, sys.stderr)
+        done = managed_prices.print_prices(found, source)
+    else:
+        done = managed_prices.write_prices(found, managed_prices.managed_file(), source)
+    return done.write("setup", sys.stdout, sys.stderr)
 
 
 def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -107,14 +107,15 @@ def managed_file(folder: str = MANAGED) -> Path:
     return Path(folder, FOLDER, FILE)
 
 
+def print_prices(prices: ClientPrices, source: str) -> Report:
+    """Return the file as what is printed; ``source`` says where the prices come from."""
+    return Report(shown=prices.content, warnings=prices.notes) if prices.rows else _no_price(prices, source)
+
+
 def write_prices(prices: ClientPrices, path: Path, source: str) -> Report:
     """Write the file, and say so; ``source`` says where the prices come from."""
     if not prices.rows:
-        return Report(
-            error=f"no price is known for any model of {source}: give them in [price:NAME] sections, or install "
-            "genai-prices; nothing was changed",
-            warnings=prices.notes,
-        )
+        return _no_price(prices, source)
     try:
         changed = _replace(path, prices.content.encode())
     except SetupError as error:
@@ -129,6 +130,14 @@ def write_prices(prices: ClientPrices, path: Path, source: str) -> Report:
         f"Claude Code reckons with them from its next start on; `{UNDO}` takes them back",
     ]
     return Report(shown="".join(f"{line}\n" for line in lines), warnings=prices.notes)
+
+
+def _no_price(prices: ClientPrices, source: str) -> Report:
+    return Report(
+        error=f"no price is known for any model of {source}: give them in [price:NAME] sections, or install "
+        "genai-prices; nothing was changed",
+        warnings=prices.notes,
+    )
 
 
 def remove_prices(path: Path) -> Report:
