@@ -19,7 +19,7 @@ from claude_bridge.services.accounting.ledger import RETRY_SECONDS, WRITE_SECOND
 from claude_bridge.services.accounting.ledger_database import Writer
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, Unavailable
-from claude_bridge.services.accounting.store.spending import Answer, Question
+from claude_bridge.services.accounting.store.spending import Answer, Question, Span
 from claude_bridge.services.interfaces import RequestRecord, SessionName
 from tests.services.accounting.test_request_log import RECORD
 
@@ -211,7 +211,7 @@ class ReadingMachine(RuleBasedStateMachine):
                 failure.trap(Unavailable, Broken)
                 assert len(told) == 1
 
-        reading = self.ledger.spent(Question((0,), 1), begun)
+        reading = self.ledger.spent(Question((Span(0, 2**53),), 1), begun)
         reading.addCallback(answered).addBoth(ended).addErrback(self.failures.append)
 
     @rule(seconds=st.sampled_from([0.0, 0.3, WRITE_SECONDS, RETRY_SECONDS, 90.0, 700.0]))
