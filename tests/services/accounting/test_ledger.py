@@ -746,7 +746,7 @@ class StopTests:
     def test_reading_ends_late(self, desk: Desk) -> None:
         """What was to be written after a reading that hangs was told as lost, and nothing is opened for it any more."""
         answer = desk.writer.answer = Deferred()
-        desk.ledger.spent(Question((0,), 1), do_nothing)
+        desk.ledger.spent(Question((Span(0, 2**53),), 1), do_nothing)
         desk.book("a")
         desk.clock.advance(1)
         desk.ledger.stop()
