@@ -59,7 +59,9 @@ class StatementTests:
         assert [step for step in steps if "SCAN request" in step or "SCAN attempt" in step or "B-TREE" in step] == []
         assert of_session is any("session USING" in step and "text=?" in step for step in steps)
 
-    @pytest.mark.parametrize("name", [*QUERIES, "OLD_REQUESTS", "REQUESTS_OF_SESSION"])
+    @pytest.mark.parametrize(
+        "name", [*QUERIES, "SPENT_IN_HOURS", "SPENT_IN_ATTEMPTS", "OLD_REQUESTS", "REQUESTS_OF_SESSION"]
+    )
     def test_uses_indexes(self, name: str, tmp_path: Path) -> None:
         """What is asked of a large ledger reads no table from end to end."""
         connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))
