@@ -47,7 +47,7 @@ class OptionTests:
 
     def test_session_of_a_period(self) -> None:
         """Who asks a period for one session is told how that is asked for."""
-        with pytest.raises(Misuse, match=r"^usage with a period takes no --session: .* usage session ID$"):
+        with pytest.raises(Misuse, match=r"^a period takes no --session: .* usage session ID$"):
             Order(session="s-1").check_options()
 
     @pytest.mark.parametrize("name", ["key", "session", "since", "by"])

@@ -60,10 +60,10 @@ class Order:
         taken = _OPTIONS[action]
         for option in self._given():
             if option not in taken:
-                what = f"usage {action}" if action else "usage with a period"
+                what = f"usage {action}" if action else "a period"
                 instead = f"its options are {', '.join(taken)}" if taken else "it has no options of its own"
                 if option == "--session" and not action:
-                    instead = "the figures of one session are those of usage session ID"
+                    instead = "the figures of one session are shown by usage session ID"
                 raise Misuse(f"{what} takes no {option}: {instead}")
 
     def _given(self) -> Iterator[str]:
