@@ -394,6 +394,19 @@ class ReadTests:
         assert (desk.spent(SESSION), desk.spent(AGENT)) == (Amounts(105, 80), Amounts(103, 60))
         assert desk.spent(SESSION, Use("", "s-2", "")) == Amounts(7, 70)
 
+    @pytest.mark.parametrize(("read", "key"), [("anna", "anna"), ("client", "")])
+    def test_looking_at_a_session_that_was_read(self, desk: Desk, read: str, key: str) -> None:
+        """What a session had spent is seen although it has asked nothing yet; of an unknown one nothing is kept."""
+        desk.follow(limit(SESSION))
+        desk.accounts.give(sessions={(read, "s-1"): (5, 50)})
+        metered = desk.counters.metered(SESSION)
+        for _ in range(2):
+            found = desk.counters.known(metered, USE._replace(key=key), desk.now)
+            assert found is not None
+            assert found.spent == Amounts(5, 50)
+        assert desk.counters.known(metered, USE._replace(session="s-2"), desk.now) is None
+        assert len(list(metered.each.items())) == 1
+
     def test_session_that_was_asked_before(self, desk: Desk) -> None:
         """A session whose budget was looked at before the ledger was read goes on all the same."""
         desk.follow(limit(SESSION))

@@ -13,7 +13,7 @@ from claude_bridge.core.budgets import Amounts, Use
 from claude_bridge.core.errors import BudgetReserved, BudgetSpent, ModelBudgetReserved, ModelBudgetSpent
 from claude_bridge.core.events import Usage
 from claude_bridge.core.prices import DOLLAR, Price
-from claude_bridge.services.accounting.budget_counters import FIRST_OUTPUT, BudgetCounters
+from claude_bridge.services.accounting.budget_counters import FIRST_OUTPUT, MAX_COUNTED, BudgetCounters
 from claude_bridge.services.accounting.budgets import RETRY_SECONDS, ConfiguredBudgets
 from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
 from claude_bridge.services.interfaces import Budgets, BudgetState, BudgetStates, Spender
@@ -264,6 +264,27 @@ class CheckTests:
         with pytest.raises(ModelBudgetSpent) as told:
             desk.reserve(taken=("cheaper",))
         assert told.value.route == "cheap"
+
+    def test_made_up_sessions(self) -> None:
+        """Who only asks, or is refused, is not counted, so that made-up sessions give no other one its budget back."""
+        desk = Desk(f"[budget:s]\nfor = session\namount = 1\n[budget:m]\nfor = model glm\namount = 1\n{DAY}")
+        desk.spend(DOLLAR)
+        for number in range(MAX_COUNTED + 1):
+            made_up = Spender(key="mallory", session=f"x-{number}")
+            desk.budgets.check(made_up)
+            with pytest.raises(ModelBudgetSpent):
+                desk.budgets.reserve("req_1", made_up, BOX, "zai/GLM", 1)
+            assert desk.budgets.states(made_up)[0].spent == 0
+        with pytest.raises(BudgetSpent, match="the budget s"):
+            desk.budgets.check(ANNA)
+
+    def test_first_request_of_a_session(self) -> None:
+        """A session is counted from its first attempt on: what that holds leaves no room for another one."""
+        desk = Desk("[budget:s]\nfor = session\ntokens = 100\n")
+        desk.budgets.check(ANNA)
+        desk.reserve("one")
+        with pytest.raises(BudgetReserved):
+            desk.budgets.check(ANNA)
 
     def test_no_budgets(self) -> None:
         """Without a budget nothing is refused, and nothing is held."""

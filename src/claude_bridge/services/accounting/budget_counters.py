@@ -213,6 +213,21 @@ class BudgetCounters:
             return found
         return self._counter(metered, who, now)
 
+    def known(self, metered: Metered, use: Use, now: float) -> Counter | None:
+        """Return the count of whoever uses something as `counter` does; None also if nothing was counted yet.
+
+        Nothing is kept of somebody who only asks, which is free: it could take the place of somebody else's count.
+        """
+        who = metered.who(use)
+        if who is None:
+            return None
+        found = metered.each.get(who) if who else metered.only
+        if found is not None and found.period.start <= now < found.period.end:  # nearly always
+            return found
+        if found is None and who and not self._has_earlier(who):
+            return None
+        return self._counter(metered, who, now)
+
     def now(self) -> float:
         """Return the time in Unix seconds; what was spent is read again if that was done long ago."""
         if self._started and self._seconds() >= self._read_due:
@@ -281,6 +296,10 @@ class BudgetCounters:
         elif found.follow(now):
             self._read_soon()
         return found
+
+    def _has_earlier(self, who: Who) -> bool:
+        """Return whether a session or an agent had spent something when the ledger was read that is not counted yet."""
+        return who in self._sessions or (not who[0] and (FORWARDED, *who[1:]) in self._sessions)
 
     def _earlier(self, who: Who) -> Amounts:
         """Return what a session or an agent had spent when the ledger was read, once."""

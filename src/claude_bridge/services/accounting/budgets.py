@@ -37,6 +37,7 @@ class ConfiguredBudgets:
     _prices: KnownPrices
     _meters: tuple[Metered, ...] = field(init=False)
     _placed: tuple[tuple[Limit, int], ...] = field(init=False)
+    _of_sessions: tuple[int, ...] = field(init=False)
 
     @_meters.default
     def _make_meters(self) -> tuple[Metered, ...]:
@@ -48,13 +49,18 @@ class ConfiguredBudgets:
         places = {each.meter: place for place, each in enumerate(self._meters)}
         return tuple((limit, places[limit.meter]) for limit in self._limits)
 
+    @_of_sessions.default
+    def _find_sessions(self) -> tuple[int, ...]:
+        """Return the places of the meters that count each session or agent by itself."""
+        return tuple(place for place, each in enumerate(self._meters) if each.meter.kind in {"session", "agent"})
+
     def check(self, spender: Spender) -> None:
         """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked.
 
         One that is spent and refuses comes first, then one whose rest is reserved, then one that leads to a route.
         """
         if self._limits:
-            self._examine(Use(spender.key, spender.session, spender.agent), taken=())
+            self._examine(Use(spender.key, spender.session, spender.agent), self._counters.now())
 
     def reserve(
         self,
@@ -75,7 +81,14 @@ class ConfiguredBudgets:
         if not self._limits:
             return
         use = Use(spender.key, spender.session, spender.agent, backend.name, model.casefold())
-        counters = self._examine(use, taken=taken, refuses=not has_begun)
+        now = self._counters.now()
+        counters = self._counts(use, now) if has_begun else self._examine(use, now, taken)
+        held = [each for each in counters if each is not None]
+        if len(held) < len(counters):  # from its first attempt on a session or an agent is counted
+            for place in self._of_sessions:
+                if counters[place] is None:
+                    made = self._counters.counter(self._meters[place], use, now)
+                    held += () if made is None else (made,)
         expected = self._counters.expected(backend.name, model)
         output = round(expected.tokens)
         price, _ = self._prices.price(backend, model)
@@ -84,7 +97,7 @@ class ConfiguredBudgets:
         else:
             rates = price.rates(tokens)
             usd = expected.prompt_cost(tokens, rates) + output * rates.output
-        self._counters.hold(request_id, counters, usd, tokens + output)
+        self._counters.hold(request_id, held, usd, tokens + output)
 
     def give_up(self, request_id: str) -> None:
         """Release what is held for an attempt that was not made."""
@@ -96,50 +109,53 @@ class ConfiguredBudgets:
         found = []
         for limit, place in self._placed:
             model = limit.meter.what if limit.meter.kind == "model" else ()
-            counter = self._counters.counter(
-                self._meters[place], Use(spender.key, spender.session, spender.agent, *model), now
-            )
-            if counter is not None:
-                spent = counter.spent.of(limit.unit)
-                found.append(
-                    BudgetState(
-                        name=limit.name,
-                        scope=str(limit.scope),
-                        unit=limit.unit,
-                        spent=spent,
-                        limit=limit.amount,
-                        resets_at=None if limit.meter.per == "session" else counter.period.end,
-                        is_warning=spent >= limit.warn_at,
-                    )
+            use = Use(spender.key, spender.session, spender.agent, *model)
+            metered = self._meters[place]
+            if metered.who(use) is None:
+                continue
+            counter = self._counters.known(metered, use, now)
+            spent = 0 if counter is None else counter.spent.of(limit.unit)
+            found.append(
+                BudgetState(
+                    name=limit.name,
+                    scope=str(limit.scope),
+                    unit=limit.unit,
+                    spent=spent,
+                    limit=limit.amount,
+                    resets_at=None if counter is None or limit.meter.per == "session" else counter.period.end,
+                    is_warning=spent >= limit.warn_at,
                 )
+            )
         return found
 
-    def _examine(self, use: Use, *, taken: Collection[str], refuses: bool = True) -> list[Counter]:
-        """Return the counters of a use, each once; raise `BudgetSpent` for a budget that has nothing left."""
-        counters = self._counters
-        now = counters.now()
-        found = [counters.counter(each, use, now) for each in self._meters]
-        if refuses:
-            waits: BudgetSpent | None = None
-            falls: BudgetSpent | None = None
-            for limit, place in self._placed:
-                counter = found[place]
-                if counter is None or has_room(limit, counter):
-                    continue
-                is_taken = limit.fallback in taken
-                if is_taken and limit.meter.kind != "model":  # which is content with that
-                    continue
-                error = _error(limit, counter, "" if is_taken else limit.fallback)
-                if error.route:
-                    falls = falls or error
-                elif isinstance(error, BudgetReserved):
-                    waits = waits or error
-                else:
-                    raise error
-            first = waits or falls
-            if first is not None:
-                raise first
-        return [each for each in found if each is not None]
+    def _counts(self, use: Use, now: float) -> list[Counter | None]:
+        """Return what is known of each meter, None where a use is not counted, or nothing was yet."""
+        known = self._counters.known
+        return [known(each, use, now) for each in self._meters]
+
+    def _examine(self, use: Use, now: float, taken: Collection[str] = ()) -> list[Counter | None]:
+        """Return the counts of a use; raise `BudgetSpent` for a budget that has nothing left."""
+        found = self._counts(use, now)
+        waits: BudgetSpent | None = None
+        falls: BudgetSpent | None = None
+        for limit, place in self._placed:
+            counter = found[place]
+            if counter is None or has_room(limit, counter):
+                continue
+            is_taken = limit.fallback in taken
+            if is_taken and limit.meter.kind != "model":  # which is content with that
+                continue
+            error = _error(limit, counter, "" if is_taken else limit.fallback)
+            if error.route:
+                falls = falls or error
+            elif isinstance(error, BudgetReserved):
+                waits = waits or error
+            else:
+                raise error
+        first = waits or falls
+        if first is not None:
+            raise first
+        return found
 
 
 def _error(limit: Limit, counter: Counter, route: str) -> BudgetSpent:
