@@ -12,6 +12,7 @@ from twisted.logger import LogEvent
 
 from claude_bridge.config.budgets import limits
 from claude_bridge.config.model_prices import ConfiguredPrices
+from claude_bridge.core.backend_api import OriginalRequest
 from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Use
 from claude_bridge.core.errors import CircuitOpen
 from claude_bridge.core.messages_api import parsing
@@ -50,6 +51,7 @@ output = 0.1
 """
 ROUTES = "[route:default]\nmodels = glm, small\n"
 ALL = "[budget:all]\namount = 0.001\nper = day\n"
+CLAUDE = "[backend:claude]\nkind = anthropic\nurl = https://api.anthropic.com\napi_key = sk-ant-a-long-secret\n"
 ANSWER = chat_stream(text="Hello there", usage=token_usage(900, 100))
 """A thousandth of a dollar, as glm is priced."""
 
@@ -95,8 +97,10 @@ class Office:
         asked = parsing.decode(body)
         headers = {"x-claude-code-session-id": session, "x-claude-code-agent-id": agent}
         self.stage.downstream = FakeClientResponse()
-        run = self.stage.admission.open_exchange(
-            AskedRequest(asked, "", None),
+        admission = self.stage.admission
+        original = OriginalRequest(body, headers) if admission.needs_originals else None
+        run = admission.open_exchange(
+            AskedRequest(asked, "", original),
             request_info(asked, headers, len(body)),
             self.stage.downstream,
             client=Requester(),
@@ -201,6 +205,25 @@ class RefusalTests:
         office.stage.call.answer(*ANSWER)
         office.ask(request_id="req_2", max_tokens=0)
         assert office.stage.downstream.errors == []
+
+    def test_answered_beside_a_backend_that_gets_requests_as_they_are(self) -> None:
+        """Nor is it refused if another backend might have got it: only there it would have cost something."""
+        office = Office(ALL + CLAUDE)
+        office.ask()
+        office.stage.call.answer(*ANSWER)
+        unreadable = [{"role": "user", "content": [{"type": "tool_result"}]}]
+        cases: list[tuple[dict[str, Any], list[int]]] = [
+            ({"max_tokens": 0}, []),
+            ({"tools": [SEARCH]}, []),
+            ({}, [402]),
+            ({"max_tokens": 0, "model": "claude/opus"}, [402]),
+            ({"max_tokens": 0, "messages": unreadable}, [402]),
+        ]
+        for more, statuses in cases:
+            office.ask(**more)
+            assert [error.status for error in office.stage.downstream.errors] == statuses
+        assert len(office.stage.client.calls) == 1
+        office.assert_nothing_is_held()
 
 
 class HoldingTests:

@@ -294,7 +294,8 @@ class Exchange:
         try:
             services.budgets.check(self._spender)
         except BudgetSpent as spent:
-            instead = self._plan_instead(spent)
+            if spent.route or not await self._may_be_free():
+                instead = self._plan_instead(spent)
         facts = RoutingFacts(self._request, self._info)
         plan = instead or await services.resolver.plan(self._info.model, self._credential, facts, self.client_name)
         if self._allowance is not None:  # a request that nothing may serve counts for nothing
@@ -340,6 +341,15 @@ class Exchange:
         if self._info.body_bytes > HUGE:
             with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
                 await self._read()
+        return False
+
+    async def _may_be_free(self) -> bool:
+        """Return whether the request needs a backend only where one gets it as it is, whose turn is not known yet."""
+        if self._asked.original is None:  # `_needs_no_backend` has decided
+            return False
+        with suppress(InvalidRequest):
+            await self._read()
+            return parsing.local_answer(self._request, searches=self._services.search is not None) is not None
         return False
 
     async def _read(self) -> None:
