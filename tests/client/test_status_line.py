@@ -61,6 +61,14 @@ class CommandTests:
             done = run(json.dumps(ANSWERED).encode(), ANTHROPIC_BASE_URL=server.url, ANTHROPIC_AUTH_TOKEN="t")
         assert (done.returncode, done.stdout.decode(), done.stderr) == (0, LINE + "\n", b"")
 
+    def test_key_of_a_helper(self) -> None:
+        """A client whose key is not in the environment has no figures, which is said once there would be some."""
+        lines = []
+        for session in (BEGINNING, ANSWERED):
+            with serving(whole(b"{}", "404 Not Found")) as server:
+                lines.append(run(json.dumps(session).encode(), ANTHROPIC_BASE_URL=server.url, NO_COLOR="1").stdout)
+        assert lines == [b"glm  ctx 0/131k 0%\n", b"glm  ctx 12/131k 0%  cache 0%  no key for the status line\n"]
+
     @pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff", b'{"session_id": 1}', b"[" * 100_000])
     def test_another_input(self, content: bytes) -> None:
         """What is no session is an empty line, and no traceback."""

@@ -22,6 +22,7 @@ from claude_bridge.client.status_request import (
     DOWN,
     INVALID_ADDRESS,
     KEY_REFUSED,
+    NO_KEY,
     NOT_TRUSTED,
     NOT_UNDERSTOOD,
     Unanswered,
@@ -105,10 +106,10 @@ def whole(body: bytes = BODY, status: str = "200 OK") -> bytes:
     return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
 
 
-def refusal(answer: bytes) -> str:
+def refusal(answer: bytes, *, has_answers: bool = False, **environ: str) -> str:
     """Return what the line says where this is the answer."""
     with serving(answer) as server, pytest.raises(Unanswered) as caught:
-        ask({"ANTHROPIC_BASE_URL": server.url}, SESSION)
+        ask({**environ, "ANTHROPIC_BASE_URL": server.url}, SESSION, has_answers=has_answers)
     return str(caught.value)
 
 
@@ -147,8 +148,6 @@ class AskTests:
         ("answer", "told"),
         [
             (whole(b"{}", "404 Not Found"), ""),
-            (whole(b"{}", "401 Unauthorized"), KEY_REFUSED),
-            (whole(b"{}", "403 Forbidden"), KEY_REFUSED),
             (whole(b"<html>", "502 Bad Gateway"), "bridge answers 502"),
             (whole(b"<html>"), NOT_UNDERSTOOD),
             (whole(b"[1]"), NOT_UNDERSTOOD),
@@ -163,6 +162,22 @@ class AskTests:
     def test_no_figures(self, answer: bytes, told: str) -> None:
         """What is wrong is said in two or three words; a session that is not known yet is nothing wrong."""
         assert refusal(answer) == told
+
+    @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+    def test_refused(self, status: str) -> None:
+        """A key that the bridge refuses is told apart from none, where the client has one that is not passed on."""
+        assert refusal(whole(b"{}", status), ANTHROPIC_AUTH_TOKEN="t") == KEY_REFUSED
+        assert refusal(whole(b"{}", status)) == NO_KEY
+
+    def test_no_key(self) -> None:
+        """A session with answers that the bridge knows, and shows to nobody without its key, has no figures for that.
+
+        With a key, and before the first answer, there is another reason.
+        """
+        unknown = whole(b"{}", "404 Not Found")
+        assert refusal(unknown, has_answers=True) == NO_KEY
+        assert refusal(unknown, has_answers=True, ANTHROPIC_API_KEY="k") == ""
+        assert refusal(unknown) == ""
 
     def test_endless_answer(self) -> None:
         """An answer without an end is given up."""

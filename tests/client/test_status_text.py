@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.client.status_text import MARGIN, Look, line
+from claude_bridge.client.status_text import MARGIN, Look, has_answers, line
 from tests.client.status_samples import ANSWERED, BEGINNING, FIGURES, LINE
 
 PLAIN = Look(coloured=False)
@@ -35,6 +35,14 @@ def test_whole() -> None:
 def test_new_session() -> None:
     """Before the first answer there is what the client knows."""
     assert line(BEGINNING, {}, "", PLAIN) == "glm  ctx 0/131k 0%"
+
+
+def test_answers() -> None:
+    """The client says whether the model has answered; what it says of another type says nothing."""
+    assert has_answers(ANSWERED)
+    others: list[dict[str, Any]] = [{}, {"context_window": 1}, {"context_window": {"current_usage": [1]}}]
+    for session in (BEGINNING, *others):
+        assert not has_answers(session)
 
 
 def test_bridge_down() -> None:

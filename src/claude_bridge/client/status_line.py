@@ -73,7 +73,8 @@ class _Asking:
             self.session = _session(self._source)
             name = self.session.get("session_id")
             if isinstance(name, str) and name:
-                self.figures = status_request.ask(self._environ, name)
+                answered = status_text.has_answers(self.session)
+                self.figures = status_request.ask(self._environ, name, has_answers=answered)
         except status_request.Unanswered as error:
             self.trouble = str(error)
         except Exception:  # noqa: BLE001 - as in `main`

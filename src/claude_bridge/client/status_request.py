@@ -15,6 +15,7 @@ PATH = "/v1/claude-bridge/session"
 
 DOWN = "bridge down"
 KEY_REFUSED = "bridge refuses the key"
+NO_KEY = "no key for the status line"
 NOT_TRUSTED = "bridge has a certificate that is not trusted"
 NOT_UNDERSTOOD = "bridge not understood"
 INVALID_ADDRESS = "ANTHROPIC_BASE_URL is no address"
@@ -33,10 +34,11 @@ class Unanswered(Exception):
     """There are no figures; ``str()`` is what the line says about it, "" for nothing."""
 
 
-def ask(environ: Mapping[str, str], session: str) -> dict[str, object]:
+def ask(environ: Mapping[str, str], session: str, *, has_answers: bool = False) -> dict[str, object]:
     """Return what the bridge in the client's environment says of a session. Raises `Unanswered`.
 
-    A session of which it knows nothing, as each is at its beginning, is no reason to say anything.
+    A session of which it knows nothing, as each is at its beginning, is no reason to say anything; where the client
+    sends a credential that is not in its environment, the bridge knows nothing of it either once it ``has_answers``.
     """
     base = environ.get("ANTHROPIC_BASE_URL", "").strip()
     try:
@@ -51,11 +53,14 @@ def ask(environ: Mapping[str, str], session: str) -> dict[str, object]:
     encrypted = parts.scheme == "https"
     body = json.dumps({"session_id": session}).encode()
     target = parts.path.rstrip("/") + PATH
-    request = _request(target, parts.netloc.rpartition("@")[2], credentials(environ), body)
+    headers = credentials(environ)
+    request = _request(target, parts.netloc.rpartition("@")[2], headers, body)
     try:
         with _connection(host, port or (443 if encrypted else 80), encrypted, environ) as connection:
             connection.sendall(request)
             status, content = _answer(connection)
+        if not headers and (status in (_UNAUTHORIZED, _FORBIDDEN) or (status == _NOT_FOUND and has_answers)):
+            raise Unanswered(NO_KEY)
         return _figures(status, content)
     except OSError as error:
         raise Unanswered(NOT_TRUSTED if hasattr(error, "verify_code") else DOWN) from None  # ssl is not loaded

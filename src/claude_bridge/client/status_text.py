@@ -73,6 +73,11 @@ def line(session: Object, figures: Object, trouble: str, look: Look) -> str:
     return _joined(shown, coloured=False)[:width]
 
 
+def has_answers(session: Object) -> bool:
+    """Return whether the model has answered in a session, by Claude Code's own description of it."""
+    return bool(_object(_object(session.get("context_window")).get("current_usage")))
+
+
 def _joined(parts: list[_Part], coloured: bool) -> str:
     text = ""
     for part in parts:
