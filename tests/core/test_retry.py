@@ -22,6 +22,8 @@ from claude_bridge.core.errors import (
     InternalFault,
     InvalidRequest,
     KeysCooling,
+    ModelBudgetReserved,
+    ModelBudgetSpent,
     NotFound,
     PermissionDenied,
     RequestTooLarge,
@@ -264,6 +266,30 @@ class VerdictTests:
         assert others >= 0
 
 
+class OtherRouteTests:
+    """Where a model was passed over because of its budget, and those after it have failed."""
+
+    @pytest.mark.parametrize(
+        ("errors", "route"),
+        [
+            ([ModelBudgetSpent("x", route="own"), UNAVAILABLE], "own"),
+            ([ModelBudgetReserved("x", route="own"), ContextOverflow("x")], "own"),
+            ([ModelBudgetSpent("x", route="own"), ModelBudgetSpent("x", route="other"), UNAVAILABLE], "own"),
+            ([ModelBudgetSpent("x"), UNAVAILABLE], None),
+            ([UNAVAILABLE], None),
+            ([ModelBudgetSpent("x", route="own"), AuthenticationFailed("x")], None),
+            ([ModelBudgetSpent("x", route="own"), InvalidRequest("x")], None),
+        ],
+    )
+    def test_route(self, errors: list[BridgeError], route: str | None) -> None:
+        """The first budget's route is left, unless the last failure is one after which nobody else is asked."""
+        budget = AttemptBudget(ROUTE.patience, ROUTE.max_attempts, ROUTE.max_wait, 0.0)
+        for error in errors:
+            budget.judge(Failed(error=error, label="box/m"), FIRST)
+        found = budget.other_route()
+        assert (None if found is None else found.route) == route
+
+
 class EndingTests:
     """What the client is told when nobody has answered."""
 
@@ -277,6 +303,8 @@ class EndingTests:
             ([UNAVAILABLE, InvalidRequest("prefill")], 503, 5.0),
             ([UNAVAILABLE, InvalidRequest("thread", details={"error_code": "thread_unsupported_request"})], 400, None),
             ([REFUSED, UNAVAILABLE], 503, 5.0),
+            ([ModelBudgetReserved("x", retry_after=5.0), REFUSED], 429, 5.0),
+            ([ModelBudgetSpent("x"), REFUSED], 502, None),
             ([UNAVAILABLE, REFUSED], 503, 5.0),
             ([UpstreamServerError("x"), CircuitOpen("x", retry_after=20.0)], 502, 20.0),
             ([CircuitOpen("x", retry_after=20.0), CircuitOpen("x", retry_after=10.0)], 503, 10.0),

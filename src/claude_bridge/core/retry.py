@@ -18,6 +18,7 @@ from claude_bridge.core.backend_api import Adjustment, Target, TargetT
 from claude_bridge.core.errors import (
     BillingRefused,
     BridgeError,
+    BudgetSpent,
     ContextOverflow,
     KeysCooling,
     NotFound,
@@ -191,6 +192,13 @@ class AttemptBudget:
             self._at_model, self._used = 0, _NONE
             return Verdict(Move.NEXT)
         return Verdict(Move.END)
+
+    def other_route(self) -> BudgetSpent | None:
+        """Return the error of a model whose budget leads to a route, if that was passed over and may do better now."""
+        if not _others_may_do_better(self._failures[-1].error):
+            return None
+        errors = (each.error for each in self._failures)
+        return next((error for error in errors if isinstance(error, BudgetSpent) and error.route), None)
 
     def ending(self) -> Failed:
         """Return the failure that the client is told of: the one whose retry can help most, with the soonest time."""

@@ -408,6 +408,49 @@ class RouteTests:
         office.stage.call.answer(*ANSWER)
         assert office.stage.records.requests[-1].route == "cheap"
 
+    def test_others_that_fail_without_a_route(self) -> None:
+        """Where the budget only refuses, the client is told of the failure."""
+        office = self.spent_model_and("refuse")
+        office.stage.call.answer(refusal("broken"), status=503)
+        assert office.stage.error.outcome == "upstream_unavailable"
+        assert len(office.stage.client.calls) == 2
+
+    def spent_model_and(self, then: str) -> Office:
+        """Let a request ask the second model of a route, as the first one's budget is spent."""
+        routes = "[route:own]\nmodels = other/own\nmatch = own\n[route:default]\nmodels = glm, small\npatience = 0\n"
+        office = Office(f"[budget:glm]\nfor = model glm\namount = 0.001\nper = day\nthen = {then}\n{routes}")
+        office.ask(model="auto")
+        office.stage.call.answer(*ANSWER)
+        office.ask(model="auto")
+        assert office.stage.sent["model"] == "small"
+        return office
+
+    @pytest.mark.parametrize("status", [401, 402, 503])
+    def test_model_with_a_route_and_others_that_fail(self, status: int) -> None:
+        """The route of a model's budget is also taken if the other models of its own route fail."""
+        office = self.spent_model_and("route own")
+        office.stage.call.answer(refusal("broken"), status=status)
+        assert office.stage.sent["model"] == "own"
+        office.stage.call.answer(*ANSWER)
+        assert (office.stage.downstream.errors, office.stage.records.requests[-1].route) == ([], "own")
+        assert office.counters.held == 0
+
+    def test_error_that_is_the_clients_own(self) -> None:
+        """A failure after which no other model of the route would be asked leads to no other route either."""
+        office = self.spent_model_and("route own")
+        office.stage.call.answer(refusal("this is no request"), status=400)
+        assert office.stage.error.status == 400
+        assert len(office.stage.client.calls) == 2
+
+    def test_answer_that_breaks_off(self) -> None:
+        """An answer of which the client has seen something is not begun anew on another route."""
+        office = self.spent_model_and("route own")
+        office.stage.call.head()
+        office.stage.call.data(*ANSWER[:2])
+        office.stage.call.end()
+        assert office.stage.error.outcome == "upstream_cut"
+        assert len(office.stage.client.calls) == 2
+
     def test_spent_while_a_model_fails(self) -> None:
         """A budget that others spend while this request waits to ask again leads to its route too."""
         office = Office(f"{ALL}then = route cheap\n[route:cheap]\nmodels = small\n")

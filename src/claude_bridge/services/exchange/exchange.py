@@ -441,13 +441,12 @@ class Exchange:
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
         # There is no other: it was the client's, or none at all.
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
-        can_change_model = not self._turn and not self._downstream.content_started
         verdict = self._attempt_budget.judge(
             Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
             Situation(
                 now=services.seconds(),
                 attempts=self._recorder.attempts,
-                others=len(self._steps) - 1 if can_change_model else 0,
+                others=len(self._steps) - 1 if self._can_change_model else 0,
                 begun=self._delivery.begun,
                 told=told,
                 key_ready_in=math.inf
@@ -475,11 +474,16 @@ class Exchange:
     async def _final_error(self, candidate: Candidate, failure: FailedAttempt) -> BridgeError:
         """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one.
 
-        A budget that has nothing left ends the request whatever failed before, or leads to another route.
+        A budget that has nothing left ends the request whatever failed before, or leads to another route, also where
+        the models after the one with the budget fail.
         """
         if isinstance(failure.error, BudgetSpent) and (failure.error.route or not failure.error.try_next):
             return failure.error
         assert self._attempt_budget is not None  # noqa: S101 - for the type checker
+        if self._can_change_model and not self._delivery.begun:
+            spent = self._attempt_budget.other_route()
+            if spent is not None:
+                return spent
         ending = self._attempt_budget.ending()
         self._log_reason = ending.log_reason
         if ending.error is not failure.error or not isinstance(failure.outcome, UpstreamFailure):
@@ -499,6 +503,11 @@ class Exchange:
     def _request(self) -> MessagesRequest:
         """The client's request, decoded."""
         return self._asked.request
+
+    @property
+    def _can_change_model(self) -> bool:
+        """Whether another model may still answer."""
+        return not self._turn and not self._downstream.content_started
 
     @property
     def _owner(self) -> str:
