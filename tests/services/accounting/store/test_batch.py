@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_bridge.services.accounting.store.batch import DAY, HOUR, Batch, add_attempt
+from claude_bridge.services.accounting.store.batch import DAY, HOUR, Batch, add_attempt, by_period
 from claude_bridge.services.accounting.store.entries import SEVERAL_OWNERS, Entry
 from claude_bridge.services.accounting.store.sql import SUMS
 from tests.services.accounting.store.books import NOON, attempt, entry
@@ -31,7 +31,8 @@ class BatchTests:
         early = attempt(model="glm", started=NOON, outcome="overloaded", input=None, cost=None)
         late = attempt(model="qwen", started=NOON + HOUR, input=5, cost=7)
         batch = batch_of(entry(started=NOON, attempts=(early, late)))
-        found = {(hour - NOON // HOUR, model): named(sums) for (hour, _, model, _), sums in batch.hours(HOUR).items()}
+        hours = by_period(batch.agents(), HOUR)
+        found = {(hour - NOON // HOUR, model): named(sums) for (hour, _, model, _), sums in hours.items()}
         assert found[0, "glm"] == {"attempts": 1}
         assert found[0, "qwen"] == {"requests": 1}
         assert found[1, "qwen"]["attempts"] == 1
@@ -40,8 +41,7 @@ class BatchTests:
     def test_days_are_their_hours(self) -> None:
         """The sums of a day are those of its hours."""
         batch = batch_of(entry(started=NOON), entry(started=NOON + HOUR), entry(started=NOON + DAY))
-        days = batch.hours(DAY)
-        assert [sums[0] for sums in days.values()] == [2, 1]
+        assert [sums[0] for sums in by_period(batch.agents(), DAY).values()] == [2, 1]
 
     def test_session_is_its_agents(self) -> None:
         """A session has the sums and the times of all its agents."""

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -41,6 +43,48 @@ def ledger(file: str) -> Iterator[sqlite3.Connection]:
     connection = sqlite.connect(file)
     yield connection
     connection.close()
+
+
+class Counted(list[Entry]):
+    """Requests that count how many of them are looked at between two pauses.
+
+    :ivar most: the most so far.
+    """
+
+    most = _since = 0
+
+    def pause(self) -> None:
+        """Begin to count again."""
+        self._since = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        for each in super().__iter__():
+            self._look_at(1)
+            yield each
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        self._look_at(len(found) if isinstance(place, slice) else 1)
+        return found
+
+    def _look_at(self, count: int) -> None:
+        self._since += count
+        self.most = max(self.most, self._since)
+
+
+class Pausing:
+    """A cursor with which each statement is a pause, as other threads run meanwhile."""
+
+    def __init__(self, cursor: sqlite3.Cursor, pause: Callable[[], None]) -> None:
+        self._cursor, self._pause = cursor, pause
+
+    def execute(self, *statement: Any) -> Any:
+        """Pause, and execute a statement."""
+        self._pause()
+        return self._cursor.execute(*statement)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
 
 
 class BookingTests:
@@ -184,6 +228,24 @@ class BookingTests:
         booking.book(ledger.cursor(), [entry(route="once")])
         ledger.commit()
         assert rows(ledger, "SELECT route, model FROM attempts") == [("once", "GLM")]
+
+    def test_other_threads(self, ledger: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between two statements, or two pauses, no more requests are looked at than take half a millisecond."""
+        written = Counted(entry(request_id=f"req_{number}", session=f"s-{number}") for number in range(1000))
+        monkeypatch.setattr(time, "sleep", lambda _seconds: written.pause())
+        Booking().book(Pausing(ledger.cursor(), written.pause), written)
+        assert rows(ledger, "SELECT count(*) FROM request") == rows(ledger, "SELECT count(*) FROM attempt") == [(1000,)]
+        assert 0 < written.most <= 256
+
+    @pytest.mark.parametrize("count", [0, 1, 3, 4, 31, 255, 256, 257, 293])
+    def test_many_at_once(self, ledger: sqlite3.Connection, count: int) -> None:
+        """However many there are, each is written once, in order, with its attempts in theirs."""
+        tried = [(attempt(model="m"),) * (number % 3) for number in range(count)]
+        write(ledger, [entry(request_id=f"r{number}", attempts=each) for number, each in enumerate(tried)])
+        found = rows(ledger, "SELECT id, request_id FROM request ORDER BY id")
+        assert found == [(number + 1, f"r{number}") for number in range(count)]
+        found = rows(ledger, "SELECT request, number FROM attempt ORDER BY request, number")
+        assert found == [(at, n + 1) for at, each in enumerate(tried, start=1) for n in range(len(each))]
 
     @settings(max_examples=60)
     @given(batches=st.lists(st.lists(entries(), max_size=6), max_size=4))

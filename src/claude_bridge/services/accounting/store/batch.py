@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -107,14 +107,11 @@ class Batch:
         own[0] += 1
         own[1] += entry.outcome not in sql.NO_FAILURE
 
-    def hours(self, unit: int) -> dict[tuple[int, str, str, str], Sums]:
-        """Return the sums by hour or day, backend, model and key; ``unit`` is the length of one in milliseconds."""
-        found: dict[tuple[int, str, str, str], Sums] = {}
+    def agents(self) -> Iterator[tuple[str, AgentSums]]:
+        """Yield each agent of every session, behind the key whose it is."""
         for (key, _), session in self.sessions.items():
             for agent in session.agents.values():
-                for (hour, backend, model), sums in agent.sums.items():
-                    _add(found.setdefault((hour * HOUR // unit, backend, model, key), list(_NONE)), sums)
-        return found
+                yield key, agent
 
     def _agent(self, entry: Entry) -> AgentSums:
         where = entry.key, entry.session
@@ -127,6 +124,15 @@ class Batch:
             agent = AgentSums(entry.owner, entry.agent_type, entry.parent, entry.started, last)
             session.agents[entry.agent] = agent
         return agent
+
+
+def by_period(agents: Iterable[tuple[str, AgentSums]], unit: int) -> dict[tuple[int, str, str, str], Sums]:
+    """Return the sums by hour or day, backend, model and key; ``unit`` is the length of one in milliseconds."""
+    found: dict[tuple[int, str, str, str], Sums] = {}
+    for key, agent in agents:
+        for (hour, backend, model), sums in agent.sums.items():
+            _add(found.setdefault((hour * HOUR // unit, backend, model, key), list(_NONE)), sums)
+    return found
 
 
 def add_attempt(sums: Sums, attempt: Attempt) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Final, TypeVar
 
 from attrs import define, field
 
 from claude_bridge.services.accounting.store import sql
-from claude_bridge.services.accounting.store.batch import DAY, HOUR, Batch, Sums
+from claude_bridge.services.accounting.store.batch import DAY, HOUR, Batch, Sums, by_period
 from claude_bridge.services.accounting.store.entries import Attempt, Entry
 
 OTHER: Final = "other"
@@ -29,12 +29,14 @@ _MAX_NAMES: Final = 20_000
 """Names whose numbers are remembered."""
 
 _PIECE: Final = 128
-"""Requests after which other threads may run, about half a millisecond: a thread that only computes stops the others
-for 5 ms at a time."""
+"""Requests, or agents, after which other threads may run, about half a millisecond: a thread that only computes stops
+the others for 5 ms at a time."""
 
 _SIZES: Final = (256, 32, 4, 1)
 """Rows that one statement inserts. Each statement lets other threads run while the database works, and has to wait
 for them when it is through: one for each row would cost the reactor more than the rows do."""
+
+ItemT = TypeVar("ItemT")
 
 
 @define(eq=False)
@@ -102,11 +104,13 @@ class Booking:
         agents = self._agents(cursor, batch)
         cursor.execute(sql.LAST_REQUEST)
         (last,) = cursor.fetchone()
-        numbered = list(enumerate(entries, start=last + 1))
-        _insert(cursor, sql.new_requests, self._requests(cursor, numbered, agents))
-        _insert(cursor, sql.new_attempts, self._attempts(cursor, numbered))
+        requests = (self._requests(cursor, piece, agents) for piece in _numbered(entries, last + 1))
+        _insert(cursor, sql.new_requests, requests)
+        attempts = (self._attempts(cursor, piece) for piece in _numbered(entries, last + 1))
+        _insert(cursor, sql.new_attempts, attempts)
         for statement, unit in ((sql.HOUR, HOUR), (sql.DAY, DAY)):
-            cursor.executemany(statement, self._periods(cursor, batch.hours(unit)))
+            sums = by_period(_in_pieces(batch.agents()), unit)
+            cursor.executemany(statement, self._periods(cursor, sums))
         cursor.executemany(sql.LATENCY, self._latencies(cursor, batch))
 
     def _agents(self, cursor: Any, batch: Batch) -> dict[tuple[str, str, str], int]:  # noqa: ANN401 - as above
@@ -187,10 +191,30 @@ class Booking:
         ]
 
 
-def _insert(cursor: Any, statement: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> None:  # noqa: ANN401 - as above
-    """Insert rows, many with each statement."""
-    done = 0
-    for size in _SIZES:
-        for start in range(done, len(rows) - size + 1, size):
-            cursor.execute(statement(size), tuple(chain.from_iterable(rows[start : start + size])))
-            done = start + size
+def _in_pieces(items: Iterable[ItemT]) -> Iterator[ItemT]:
+    """Yield the items; other threads may run after each `_PIECE` of them."""
+    for number, each in enumerate(items):
+        if number % _PIECE == 0:
+            time.sleep(0)
+        yield each
+
+
+def _numbered(entries: Sequence[Entry], first: int) -> Iterator[Iterable[tuple[int, Entry]]]:
+    """Yield the entries with their numbers, in pieces."""
+    for start in range(0, len(entries), _PIECE):
+        yield enumerate(entries[start : start + _PIECE], first + start)
+
+
+def _insert(
+    cursor: Any,  # noqa: ANN401 - as above
+    statement: Callable[[int], str],
+    pieces: Iterator[list[tuple[Any, ...]]],
+) -> None:
+    """Insert rows, many with each statement; they are made in pieces, in between."""
+    rows = chain.from_iterable(pieces)
+    while piece := tuple(islice(rows, _SIZES[0])):
+        done = 0
+        for size in _SIZES:
+            while len(piece) - done >= size:
+                cursor.execute(statement(size), tuple(chain.from_iterable(piece[done : done + size])))
+                done += size
