@@ -15,6 +15,7 @@ from twisted.web.http import HTTPChannel
 from claude_bridge.edge import request
 from claude_bridge.edge.memory_budget import COPIES_OF_BODY
 from claude_bridge.edge.request import TWISTED_NAMES, BridgeRequest
+from claude_bridge.edge.site import CHANNEL_NAMES
 from tests.edge.stage import Answered, Edge, Line
 from tests.services.exchange.stage import HELLO, ONE, asking, configured
 
@@ -280,6 +281,7 @@ class OpenStreamTests:
             (request,) = line.channel.requests
             for attributes in (vars(request), vars(line.channel)):
                 assert sys.getsizeof(attributes) < sys.getsizeof(dict(attributes)) / 2, sorted(attributes)
+            assert set(vars(line.channel)) <= set(CHANNEL_NAMES)
 
     def test_heads_are_let_go(self) -> None:
         """Once the first bytes are out neither head is kept, and the answer goes on and ends as ever."""

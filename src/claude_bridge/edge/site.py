@@ -7,7 +7,6 @@ site that knows its connections. The request is in `request.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
@@ -57,6 +56,13 @@ class BridgeChannel(HTTPChannel):
         """Register with the site."""
         super().connectionMade()
         self.site.connected(self)
+
+    @staticmethod
+    def _request(channel: BridgeChannel, queued: object) -> BridgeRequest:
+        """Return the request whose head comes now."""
+        return BridgeRequest(channel.site.intake, channel, queued)
+
+    requestFactory: Any = _request  # noqa: N815 - Twisted's name; set for each channel it would not fit into CHANNEL_NAMES
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Start the deadline of a request head that these bytes begin and do not complete."""
@@ -183,8 +189,7 @@ class BridgeSite(Site):
         self.budget = MemoryBudget(lambda: current().limits)
         self.unpacking = Unpacking(clock.callLater)
         self.intake = Intake(current=current, budget=self.budget, unpacking=self.unpacking)
-        requests = partial(BridgeRequest, self.intake)
-        super().__init__(resource, requestFactory=requests, parsePOSTFormSubmission=False, reactor=clock)
+        super().__init__(resource, parsePOSTFormSubmission=False, reactor=clock)
         self._channels: set[BridgeChannel] = set()
         self._drained: Deferred[None] | None = None
 
@@ -194,7 +199,6 @@ class BridgeSite(Site):
         channel: Any = BridgeChannel()
         channel.factory = self
         channel.site = self
-        channel.requestFactory = self.requestFactory
         channel.callLater = self.clock.callLater
         channel.timeOut = self.current().limits.keep_alive
         return channel
