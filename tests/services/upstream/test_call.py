@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from claude_bridge.config.schema import Backend
 from claude_bridge.core.errors import UpstreamTimeout
+from claude_bridge.services.upstream.call import MAX_NAMES, _header_name
 from tests.services.upstream.loopback import CHUNKED, Bench, Conversation, Notes, answer, chunk
 
 
@@ -170,6 +172,40 @@ class LimitTests:
         notes.producer.resumeProducing()
         await bench.end_of(notes)
         assert "first_byte_timeout" in str(notes.ends[0])
+
+
+async def names_of(bench: Bench, backend: Backend) -> list[str]:
+    """Ask for an answer, and return the names of its headers."""
+    notes = Notes()
+    bench.client.send(bench.request(backend), notes)
+    await bench.until(lambda: notes.ends)
+    assert notes.head is not None
+    return list(notes.head.headers)
+
+
+class HeadTests:
+    """The names of an answer's headers."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_one_text_for_all_answers(self, bench: Bench) -> None:
+        """Answers under way do not have the same names once more each."""
+        _, backend = bench.serve(answer)
+        first, second = [await names_of(bench, backend) for _ in range(2)]
+        assert first[0] == "content-length"
+        assert first[0] is second[0]
+
+    @pytest_twisted.ensureDeferred
+    async def test_other_names_each_time(self, bench: Bench) -> None:
+        """A backend that makes up names for ever does not fill the memory with them."""
+
+        def script(conversation: Conversation, number: int) -> None:
+            made_up = b"".join(b"x-%d-%d: 1\r\n" % (number, each) for each in range(50))
+            conversation.transport.write(b"HTTP/1.1 200 OK\r\n%bcontent-length: 2\r\n\r\nok" % made_up)
+
+        _, backend = bench.serve(script)
+        seen = {each for _ in range(8) for each in await names_of(bench, backend)}
+        assert len(seen) > MAX_NAMES
+        assert _header_name.cache_info().currsize <= MAX_NAMES
 
 
 class EndTests:

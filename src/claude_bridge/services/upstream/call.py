@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sys import intern
+from functools import lru_cache
 from typing import Final, cast
 from urllib.parse import urljoin
 
@@ -25,6 +25,9 @@ _log = Logger()
 
 MAX_JOINED_BYTES: Final = 8192
 """Bytes of a header's values that are joined; of longer ones the first is taken."""
+
+MAX_NAMES: Final = 256
+"""Names of headers that are remembered; `sys.intern` would keep them for good on Python 3.12."""
 
 _SINGLE: Final = frozenset(
     {"content-encoding", "content-length", "content-type", "date", "location", "retry-after", "server", "set-cookie"}
@@ -199,9 +202,15 @@ class Call(Protocol):
 def _head(response: IResponse) -> ResponseHead:
     headers = {}
     for raw_name, values in response.headers.getAllRawHeaders():
-        name = intern(raw_name.decode("latin-1").lower())  # one text for all answers under way
+        name = _header_name(raw_name)
         headers[name] = (values[0] if len(values) == 1 else _joined(name, values)).decode("latin-1")
     return ResponseHead(status=response.code, headers=headers)
+
+
+@lru_cache(maxsize=MAX_NAMES)
+def _header_name(raw_name: bytes) -> str:
+    """Return the name of a header in lower case, one text for all answers under way."""
+    return raw_name.decode("latin-1").lower()
 
 
 def _joined(name: str, values: Sequence[bytes]) -> bytes:
