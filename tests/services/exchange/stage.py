@@ -28,10 +28,11 @@ from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
-from claude_bridge.services.exchange.exchange import Exchange, Services
+from claude_bridge.services.exchange.exchange import Exchange
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.interfaces import ModelLists, Requester
 from claude_bridge.services.keys.client_limits import ClientLimits
 from claude_bridge.services.keys.key_ring import KeyRing

@@ -13,7 +13,8 @@ from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
-from claude_bridge.services.exchange.exchange import Exchange, Services
+from claude_bridge.services.exchange.exchange import Exchange
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.interfaces import ClientResponse, Requester, Sweep
 from claude_bridge.services.keys.client_limits import ClientLimits
 

@@ -18,15 +18,12 @@ from operator import attrgetter
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import (
-    AnswerLimits,
     Circumstances,
     Prepared,
     Target,
@@ -41,7 +38,6 @@ from claude_bridge.core.errors import (
     UpstreamCredentialRefused,
 )
 from claude_bridge.core.events import Event, Finished, Usage
-from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
@@ -49,78 +45,30 @@ from claude_bridge.core.messages_api.memory_weight import note_passed_on
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import shows_thinking
-from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
-from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
-from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
 from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
-from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
-from claude_bridge.services.backend_slots import BackendSlots, Slot
+from claude_bridge.services.affinity import NOWHERE, Conversation, Place
+from claude_bridge.services.backend_slots import Slot
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.exchange.attempt import Attempt, Outcome
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import ExtraTurn, extra_turns
-from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.exchange.prompt_size import PromptSize
-from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.exchange.slow_requests import log_waiting
 from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
-    Budgets,
     ClientResponse,
-    Documents,
-    Records,
-    SearchEngine,
     Spender,
     TurnOwner,
-    UpstreamClient,
 )
 from claude_bridge.services.keys.client_limits import Allowance
-from claude_bridge.services.keys.key_ring import KeyRing, Lease
-from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.services.knowledge.profiles import ModelProfiles
-from claude_bridge.services.knowledge.window_warnings import WindowWarnings
-from claude_bridge.services.pace import HUGE, Pace
+from claude_bridge.services.keys.key_ring import Lease
+from claude_bridge.services.pace import HUGE
 
 _log = Logger()
-
-
-@frozen(kw_only=True)
-class Services:
-    """What every exchange of one configuration needs."""
-
-    config: Config
-    client: UpstreamClient
-    resolver: CandidateResolver
-    keys: KeyRing
-    affinity: Affinity
-    profiles: ModelProfiles
-    records: Records
-    detection: DialectDetection
-    documents: Documents
-    windows: WindowWarnings
-    slots: BackendSlots
-    pace: Pace
-    hints: Hints
-    search: SearchEngine | None
-    clock: IReactorTime
-    seconds: Callable[[], float]
-    unix_time: Callable[[], float]
-    random_bytes: RandomBytes
-    redactor: Redactor
-    user_agent: str
-    prices: AttemptPrices = NO_PRICES
-    budgets: Budgets = NO_BUDGETS
-    answer_limits: AnswerLimits = field(init=False)
-
-    @answer_limits.default
-    def _take_limits(self) -> AnswerLimits:
-        limits = self.config.limits
-        return AnswerLimits(
-            max_event=limits.max_event, max_held_arguments=limits.max_held_arguments, max_answer=limits.max_answer
-        )
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,67 @@
+"""What every exchange of one configuration needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import field, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from claude_bridge.config.schema import Config
+from claude_bridge.core.backend_api import AnswerLimits
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
+from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
+from claude_bridge.services.affinity import Affinity
+from claude_bridge.services.backend_slots import BackendSlots
+from claude_bridge.services.exchange.hints import Hints
+from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.interfaces import Budgets, Documents, Records, SearchEngine, UpstreamClient
+from claude_bridge.services.keys.key_ring import KeyRing
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import ModelProfiles
+from claude_bridge.services.knowledge.window_warnings import WindowWarnings
+from claude_bridge.services.pace import Pace
+
+
+@frozen(kw_only=True)
+class Services:
+    """What every exchange of one configuration needs.
+
+    :ivar windows: warns of servers that cut a prompt silently.
+    :ivar seconds: a monotonic clock.
+    :ivar unix_time: the wall clock.
+    :ivar answer_limits: how much of an answer may be held.
+    """
+
+    config: Config
+    client: UpstreamClient
+    resolver: CandidateResolver
+    keys: KeyRing
+    affinity: Affinity
+    profiles: ModelProfiles
+    records: Records
+    detection: DialectDetection
+    documents: Documents
+    windows: WindowWarnings
+    slots: BackendSlots
+    pace: Pace
+    hints: Hints
+    search: SearchEngine | None
+    clock: IReactorTime
+    seconds: Callable[[], float]
+    unix_time: Callable[[], float]
+    random_bytes: RandomBytes
+    redactor: Redactor
+    user_agent: str
+    prices: AttemptPrices = NO_PRICES
+    budgets: Budgets = NO_BUDGETS
+    answer_limits: AnswerLimits = field(init=False)
+
+    @answer_limits.default
+    def _take_limits(self) -> AnswerLimits:
+        limits = self.config.limits
+        return AnswerLimits(
+            max_event=limits.max_event, max_held_arguments=limits.max_held_arguments, max_answer=limits.max_answer
+        )
