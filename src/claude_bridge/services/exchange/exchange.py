@@ -380,8 +380,9 @@ class Exchange:
         # There is no other: it was the client's, or none at all.
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
         can_change_model = not self._turn and not self._downstream.content_started
+        log_reason, self._log_reason = self._log_reason, ""
         verdict = self._attempt_budget.judge(
-            Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
+            Failed(error=error, label=candidate.label, window=window, log_reason=log_reason),
             Situation(
                 now=services.seconds(),
                 attempts=self._recorder.attempts,
@@ -457,7 +458,6 @@ class Exchange:
         profile = services.profiles.profile(backend.name, candidate.target.model)
         target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
         await self._work_ahead(candidate, target)
-        self._log_reason = ""
         estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
         slot = services.slots.acquire(backend, self._owner)
         if isinstance(slot, Deferred):
