@@ -12,7 +12,7 @@ same request is sent once more, and what passes by itself, or with another key, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from operator import attrgetter
 
@@ -37,14 +37,13 @@ from claude_bridge.core.errors import (
     InvalidRequest,
     UpstreamCredentialRefused,
 )
-from claude_bridge.core.events import Event, Finished, Usage
+from claude_bridge.core.events import Finished, Usage
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.memory_weight import note_passed_on
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
-from claude_bridge.core.messages_api.to_conversation import shows_thinking
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
 from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
 from claude_bridge.services.affinity import NOWHERE, Conversation, Place
@@ -52,7 +51,7 @@ from claude_bridge.services.backend_slots import Slot
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.exchange.attempt import Attempt, Outcome
 from claude_bridge.services.exchange.delivery import Delivery
-from claude_bridge.services.exchange.extra_turns import ExtraTurn, extra_turns
+from claude_bridge.services.exchange.extra_turns import extra_turns
 from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.exchange.prompt_size import PromptSize
@@ -142,9 +141,6 @@ class Exchange:
     _place: Place = field(default=NOWHERE, init=False)
     _retries: RetryBudget = field(factory=RetryBudget, init=False)
     _attempt_budget: AttemptBudget | None = field(default=None, init=False)
-    _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
-    _turn: int = field(default=0, init=False)
-    _written_before: int = field(default=0, init=False)
     _delivery: Delivery = field(init=False)
     _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
@@ -178,6 +174,10 @@ class Exchange:
             windows=services.windows,
             pace=services.pace,
         )
+
+    @_delivery.default
+    def _make_delivery(self) -> Delivery:
+        return Delivery(self._downstream)
 
     def start(self) -> None:
         """Begin; the answer, or an error, goes to the downstream."""
@@ -216,25 +216,24 @@ class Exchange:
             return None
         self._follow(await self._make_plan())
         while True:
-            self._begin_delivery()
             try:
                 answered = await self._take_turn()
             except BridgeError as error:
                 if isinstance(error, BudgetSpent) and error.route:
                     self._follow(self._plan_instead(error))
+                    self._delivery.begin()
                     continue
-                if not self._fall_back():
+                if not self._delivery.fall_back():
                     raise
                 error.__traceback__ = None  # as in `_run`
                 return None
-            if not self._extra_turns:
+            if not self._delivery.extra_turns:
                 return answered
-            is_pending = any(each.pending for each in self._extra_turns)
-            if not is_pending:
-                return None if self._turn else answered
-            if not await self._wants_another_turn():
+            if not self._delivery.is_pending:
+                return None if self._delivery.turn else answered
+            if not await self._delivery.resolve():
                 return None
-            self._turn += 1
+            self._delivery.next_turn()
 
     async def _make_plan(self) -> Plan:
         """Return the plan, which is that of another route if a budget says so; raise `BudgetSpent` if it refuses."""
@@ -296,11 +295,6 @@ class Exchange:
         if reading is not None:
             await reading
 
-    def _begin_delivery(self) -> None:
-        self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
-        before = self._downstream.usage if self._turn else None
-        self._written_before = 0 if before is None else before.output_tokens
-
     async def _take_turn(self) -> Answered | None:
         """Ask the candidates in order until one answers; those that failed are not asked in later turns either.
 
@@ -336,7 +330,7 @@ class Exchange:
             verdict = self._judge(candidate, tried)
             if verdict.move is Move.END:
                 raise await self._final_error(candidate, tried)
-            self._begin_delivery()  # nothing of what the failed attempt has brought counts
+            self._delivery.begin()
             if verdict.move is Move.NEXT:
                 return None
             if verdict.after > 0:
@@ -367,7 +361,7 @@ class Exchange:
         attempt, outcome, error = failure.attempt, failure.outcome, failure.error
         told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
         if attempt is not None:
-            self._close(attempt, error.outcome, self._counted(attempt), error, told)
+            self._close(attempt, error.outcome, self._delivery.counted(attempt.attempt, attempt.estimate), error, told)
         services, backend, route = self._services, candidate.backend, self._plan.route
         if self._attempt_budget is None:
             self._attempt_budget = AttemptBudget(
@@ -379,7 +373,7 @@ class Exchange:
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
         # There is no other: it was the client's, or none at all.
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
-        can_change_model = not self._turn and not self._downstream.content_started
+        can_change_model = not self._delivery.turn and not self._downstream.content_started
         log_reason, self._log_reason = self._log_reason, ""
         verdict = self._attempt_budget.judge(
             Failed(error=error, label=candidate.label, window=window, log_reason=log_reason),
@@ -428,7 +422,7 @@ class Exchange:
 
     def _stay(self, attempt: OpenAttempt) -> None:
         """Note which model and key answered, for the next request of this conversation."""
-        if self._conversation is not None and not self._turn:
+        if self._conversation is not None and not self._delivery.turn:
             step, first = self._steps[0], self._plan.steps[0]
             self._services.affinity.answered(
                 self._conversation, step.name, attempt.lease.name, is_first_choice=step is first
@@ -467,7 +461,7 @@ class Exchange:
         try:
             token = services.keys.token(backend)
             if token is not None:
-                self._announce(candidate, estimate)
+                self._delivery.announce(candidate, self._request, estimate)
                 self._recorder.waits(candidate, FOR_KEY)
                 await token
             services.budgets.reserve(
@@ -476,7 +470,7 @@ class Exchange:
                 backend,
                 target.model,
                 estimate,
-                has_begun=self._turn > 0,
+                has_begun=self._delivery.turn > 0,
                 has_fallen=self._has_fallen,
             )
             lease = services.keys.lease(
@@ -494,7 +488,7 @@ class Exchange:
     def _queued(self, candidate: Candidate, estimate: int, slot: Deferred[Slot]) -> Deferred[Slot]:
         """Announce that the request waits for a slot, which is given up if that fails."""
         try:
-            self._announce(candidate, estimate)
+            self._delivery.announce(candidate, self._request, estimate)
         except Exception:
             slot.addErrback(do_nothing)
             slot.cancel()
@@ -512,10 +506,9 @@ class Exchange:
             self._delivery.pass_through()
             note_passed_on(self._request)
         else:
-            asked = self._turn_request(estimate)
+            asked = self._delivery.request(self._asked, estimate)
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
-        for extra_turn in self._delivery.extra_turns:
-            extra_turn.sent(prepared)
+        self._delivery.sent(prepared)
         if prepared.dropped_keywords:
             self._log_dropped_keywords(candidate, prepared.dropped_keywords)
         reader = prepared.reader(services.answer_limits, services.random_bytes)
@@ -538,12 +531,13 @@ class Exchange:
     def _send(self, attempt: OpenAttempt) -> Deferred[Outcome]:
         """Send an attempt; the Deferred fires with its outcome."""
         self._recorder.attempt_started(attempt.attempt, attempt.candidate)
-        self._announce(attempt.candidate, attempt.estimate)
+        self._delivery.announce(attempt.candidate, self._request, attempt.estimate)
         return attempt.attempt.start(self._services.client)
 
     async def _read_documents(self, candidate: Candidate, documents: list[str]) -> None:
         """Read documents, in base64, that a candidate needs as text."""
-        self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
+        estimate = self._prompt.estimate(candidate.backend.name, candidate.target)
+        self._delivery.announce(candidate, self._request, estimate)
         self._recorder.waits(candidate, READING_DOCUMENTS)
         if self._info.body_bytes > HUGE:
             await self._services.pace.next_turn()  # their digests take as long as the estimate
@@ -560,25 +554,8 @@ class Exchange:
         self._work_done |= {work.key}
         ready = Deferred.fromCoroutine(self._services.pace.finish(work.step))
         if not ready.called:
-            self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
+            self._delivery.announce(candidate, self._request, self._prompt.estimate(candidate.backend.name, target))
         await ready
-
-    def _turn_request(self, estimate: int) -> AskedRequest:
-        """Return the request of this turn: the client's with everything that extra turns add."""
-        asked = self._request
-        for extra_turn in self._extra_turns:
-            asked = extra_turn.request(asked, estimate)
-        return self._asked if asked is self._request else AskedRequest(asked, self._asked.session)
-
-    def _announce(self, candidate: Candidate, estimate: int) -> None:
-        """Announce which candidate will answer; from then on it may commit early and send pings."""
-        if not self._turn:
-            self._downstream.attempt_started(
-                served_by=candidate.label,
-                model=candidate.shown,
-                show_reasoning=_shows_reasoning(candidate, self._request),
-                input_tokens=estimate,
-            )
 
     def _conclude(self, attempt: OpenAttempt, outcome: Outcome) -> Finished | None:
         """Return the end of a good answer, or None if the candidate is to be asked once more; raise a failure."""
@@ -597,8 +574,9 @@ class Exchange:
             self._delivery.release()
         self._log_late_failure(attempt)
         self._confirm_adjustments(attempt)
-        own = outcome.usage if self._extra_turns else self._downstream.usage  # which has all turns of the answer
-        self._close(attempt, "ok", own or self._counted(attempt))
+        # the downstream's has all turns of the answer
+        own = outcome.usage if self._delivery.extra_turns else self._downstream.usage
+        self._close(attempt, "ok", own or self._delivery.counted(attempt.attempt, attempt.estimate))
         return outcome
 
     def _adjust_or_raise(self, attempt: OpenAttempt, failure: UpstreamFailure) -> None:
@@ -650,35 +628,6 @@ class Exchange:
             for adjustment in filter(attrgetter("remembered"), adjustments):
                 profile.learn(adjustment)
 
-    async def _wants_another_turn(self) -> bool:
-        """Resolve the extra turns that held back the end of the answer; return whether the model is asked again.
-
-        If it is not, the end of the answer goes through the extra turns that follow, and to the client.
-        """
-        remaining: Sequence[ExtraTurn] = self._extra_turns
-        while True:
-            pending = next((each for each in remaining if each.pending), None)
-            if pending is None:
-                return False
-            finished = await pending.resolve(self._downstream.emit)
-            if finished is None:
-                return True
-            remaining = remaining[remaining.index(pending) + 1 :]
-            events: Sequence[Event] = [finished]
-            for each in remaining:
-                events = each.filter(events)
-            if events:
-                self._downstream.emit(events)
-
-    def _fall_back(self) -> bool:
-        """Deliver the answer of an earlier turn instead of the one that failed; return whether there was one."""
-        if self._delivery.has_content:
-            return False
-        events = [event for each in self._extra_turns for event in each.fallback()]
-        if events:
-            self._downstream.emit(events)
-        return bool(events)
-
     async def _answered_locally(self) -> bool:
         """Read the request and answer it if it needs no backend; return whether this was one. Raises `InvalidRequest`.
 
@@ -686,10 +635,9 @@ class Exchange:
         """
         services = self._services
         await self._read()
-        if not self._extra_turns:
+        if not self._delivery.extra_turns:
             limits = services.config.limits
-            self._extra_turns = extra_turns(self._request, services.search, limits, services.random_bytes)
-            self._begin_delivery()
+            self._delivery.needs(extra_turns(self._request, services.search, limits, services.random_bytes))
         parsing.check_supported(self._request)
         events = parsing.local_answer(self._request, searches=services.search is not None)
         if events is None:
@@ -766,20 +714,11 @@ class Exchange:
         attempt.slot.release()
         if self._client_left:
             attempt.lease.abandoned()
-            usage = self._counted(attempt)
+            usage = self._delivery.counted(attempt.attempt, attempt.estimate)
             self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, "client_left", usage)
         else:
             fault = InternalFault("internal error of the bridge")
             self._close(attempt, fault.outcome, None, fault)
-
-    def _counted(self, attempt: OpenAttempt) -> Usage | None:
-        """Return the bridge's counts of an attempt, without what earlier turns of the answer have had."""
-        usage = self._downstream.usage
-        if not self._turn or usage is None:
-            return usage
-        if attempt.attempt.first_token is None:
-            return None
-        return Usage(attempt.estimate, max(0, usage.output_tokens - self._written_before), estimated=True)
 
     def _fault(self, cause: BaseException) -> InternalFault:
         """Log a fault of our own and return an error without details for the client."""
@@ -811,9 +750,3 @@ def _prepare(
     asked: AskedRequest, target: Target, estimate: int, max_tokens: int | None, documents: Mapping[str, str]
 ) -> Prepared:
     return target.prepare(asked, estimate=estimate, max_tokens=max_tokens, documents=documents)
-
-
-def _shows_reasoning(candidate: Candidate, asked: MessagesRequest) -> bool:
-    if candidate.show_reasoning == "auto":
-        return shows_thinking(asked.thinking)
-    return candidate.show_reasoning == "always"
