@@ -44,16 +44,16 @@ from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.memory_weight import note_passed_on
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
-from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
+from claude_bridge.core.retry import Failed, Move, Situation, Verdict
 from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
-from claude_bridge.services.affinity import NOWHERE, Conversation, Place
 from claude_bridge.services.backend_slots import Slot
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.exchange.attempt import Attempt, Outcome
+from claude_bridge.services.exchange.candidates import Candidates
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import extra_turns
 from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
-from claude_bridge.services.exchange.plan import Candidate, Plan, Step
+from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.exchange.slow_requests import log_waiting
@@ -127,42 +127,17 @@ class Exchange:
     _info: RequestInfo
     _credential: Secret | None
     _downstream: ClientResponse
-    request_id: str
-    client_name: str = ""
-    peer: str = ""
-    owner: str = ""
+    _recorder: RequestRecorder
     _allowance: Allowance | None = None
     on_end: Callable[[Exchange], None] = field(default=do_nothing)
-    _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
-    _plan: Plan = field(init=False)
-    _steps: list[Step] = field(init=False)
-    _conversation: Conversation | None = field(default=None, init=False)
-    _place: Place = field(default=NOWHERE, init=False)
-    _retries: RetryBudget = field(factory=RetryBudget, init=False)
-    _attempt_budget: AttemptBudget | None = field(default=None, init=False)
+    _candidates: Candidates = field(init=False)
     _delivery: Delivery = field(init=False)
     _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
-    _has_fallen: bool = field(default=False, init=False)
     _client_left: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
-
-    @_recorder.default
-    def _make_recorder(self) -> RequestRecorder:
-        services = self._services
-        return RequestRecorder(
-            records=services.records,
-            request_id=self.request_id,
-            seconds=services.seconds,
-            unix_time=services.unix_time,
-            started=services.seconds(),
-            client=self.client_name,
-            peer=self.peer,
-            owner=self.owner,
-            prices=services.prices,
-        )
 
     @_prompt.default
     def _measure_prompt(self) -> PromptSize:
@@ -194,7 +169,7 @@ class Exchange:
     def check(self, now: float) -> None:
         """Log what the request waits for, if it has been without an answer for long."""
         if now >= self._recorder.report_due and not self._downstream.content_started:
-            log_waiting(self.request_id, self._info, self._recorder, now)
+            log_waiting(self._recorder.request_id, self._info, self._recorder, now)
 
     async def _run(self) -> None:
         """Answer the request and end it, whatever happens. This is its outermost frame: no exception leaves it."""
@@ -220,7 +195,8 @@ class Exchange:
                 answered = await self._take_turn()
             except BridgeError as error:
                 if isinstance(error, BudgetSpent) and error.route:
-                    self._follow(self._plan_instead(error))
+                    planner, request_id = self._services.planner, self._recorder.request_id
+                    self._follow(planner.plan_instead(error, self._credential, self._spender, request_id))
                     self._delivery.begin()
                     continue
                 if not self._delivery.fall_back():
@@ -236,46 +212,19 @@ class Exchange:
             self._delivery.next_turn()
 
     async def _make_plan(self) -> Plan:
-        """Return the plan, which is that of another route if a budget says so; raise `BudgetSpent` if it refuses."""
-        services, instead = self._services, None
-        try:
-            services.budgets.check(self._spender)
-        except BudgetSpent as spent:
-            instead = self._plan_instead(spent)
-        facts = RoutingFacts(self._request, self._info)
-        plan = instead or await services.resolver.plan(self._info.model, self._credential, facts, self.client_name)
+        """Return the plan; raise `BudgetSpent` if a budget refuses the request, `KeyLimited` if a limit does."""
+        facts, recorder = RoutingFacts(self._request, self._info), self._recorder
+        plan = await self._services.planner.plan(
+            self._info.model, facts, self._credential, self._spender, recorder.request_id
+        )
         if self._allowance is not None:  # a request that nothing may serve counts for nothing
             self._allowance.begin(lambda: facts.tokens)
         return plan
 
-    def _plan_instead(self, spent: BudgetSpent) -> Plan:
-        """Return the plan of the route that is taken where a budget is spent; raise the error if there is none."""
-        plan = self._services.resolver.plan_of_route(spent.route, self._credential, self.client_name)
-        if plan is None:
-            raise spent
-        self._has_fallen = True
-        _log.info(
-            "route {route} is taken: {why}",
-            event="budget-route",
-            request_id=self.request_id,
-            route=spent.route,
-            why=spent.message,
-        )
-        return plan
-
     def _follow(self, plan: Plan) -> None:
-        """Begin with the models of a plan, at the one at which the conversation was answered last.
-
-        Failures of another plan's models do not count, but its requests do.
-        """
-        self._plan = self._recorder.plan = plan
-        self._attempt_budget = None
-        self._conversation, self._place = None, NOWHERE
-        if self._info.session and plan.has_choice:
-            self._conversation = Conversation(self._owner, self._info.session, self._info.agent, plan.route.name)
-            self._place = self._services.affinity.place(self._conversation)
-        self._steps = plan.in_order(self._place.step)
-        self._retries.reset()
+        """Begin with the models of a plan."""
+        self._recorder.plan = plan
+        self._candidates = Candidates.of(plan, self._services.affinity, self._recorder.requester, self._info)
 
     async def _needs_no_backend(self) -> bool:
         """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
@@ -283,7 +232,7 @@ class Exchange:
         A huge one is read in any case, in turns: its images are looked for.
         """
         if self._asked.original is None:
-            return await self._answered_locally()
+            return await self._answered_locally(has_failed=False)
         if self._info.body_bytes > HUGE:
             with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
                 await self._read()
@@ -301,11 +250,11 @@ class Exchange:
         None if no backend is needed, which only the clients' own API makes known later than `_answer`.
         """
         while True:
-            candidate = await self._plan.candidate(self._steps[0])
+            candidate = await self._candidates.current()
             unfit = None
             if self._asked.original is not None and not candidate.kind.passes_through:
                 try:
-                    if await self._answered_locally():
+                    if await self._answered_locally(has_failed=self._candidates.has_failed):
                         return None
                 except InvalidRequest as error:
                     error.__traceback__ = None  # as in `_run`
@@ -316,8 +265,7 @@ class Exchange:
                     return answered
             elif self._judge(candidate, unfit).move is not Move.NEXT:
                 raise await self._final_error(candidate, unfit)
-            del self._steps[0]
-            self._retries.reset()
+            self._candidates.next()
 
     async def _ask(self, candidate: Candidate) -> Answered | None:
         """Return the answer of one candidate, which may be asked several times; None if the next one is to be asked."""
@@ -353,7 +301,8 @@ class Exchange:
             raise
         if finished is None:
             return None
-        self._stay(attempt)
+        if not self._delivery.turn:
+            self._candidates.answered(self._services.affinity, attempt.lease.name)
         return Answered(candidate, attempt.target, finished)
 
     def _judge(self, candidate: Candidate, failure: FailedAttempt) -> Verdict:
@@ -362,11 +311,7 @@ class Exchange:
         told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
         if attempt is not None:
             self._close(attempt, error.outcome, self._delivery.counted(attempt.attempt, attempt.estimate), error, told)
-        services, backend, route = self._services, candidate.backend, self._plan.route
-        if self._attempt_budget is None:
-            self._attempt_budget = AttemptBudget(
-                route.patience, route.max_attempts, route.max_wait, self._recorder.started
-            )
+        services, backend = self._services, candidate.backend
         target = candidate.target if attempt is None else attempt.target
         # a request that cannot be read has no length, and no key is waited for with it
         tokens = 0 if isinstance(error, InvalidRequest) else self._prompt.estimate(backend.name, target)
@@ -375,18 +320,19 @@ class Exchange:
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
         can_change_model = not self._delivery.turn and not self._downstream.content_started
         log_reason, self._log_reason = self._log_reason, ""
-        verdict = self._attempt_budget.judge(
+        verdict = self._candidates.judge(
             Failed(error=error, label=candidate.label, window=window, log_reason=log_reason),
             Situation(
                 now=services.seconds(),
                 attempts=self._recorder.attempts,
-                others=len(self._steps) - 1 if can_change_model else 0,
+                others=self._candidates.others if can_change_model else 0,
                 begun=self._delivery.begun,
                 told=told,
                 key_ready_in=math.inf
                 if only_key
                 else services.keys.ready_in(backend, self._credential, target.model, tokens),
             ),
+            self._recorder.started,
         )
         if verdict.move is not Move.END:
             self._log_retry(candidate, error, verdict)
@@ -396,7 +342,7 @@ class Exchange:
         _log.info(
             "{label}: {outcome}; {move}",
             event="failed-attempt",
-            request_id=self.request_id,
+            request_id=self._recorder.request_id,
             label=candidate.label,
             backend=candidate.backend.name,
             model=candidate.target.model,
@@ -412,21 +358,12 @@ class Exchange:
         """
         if isinstance(failure.error, BudgetSpent) and (failure.error.route or not failure.error.try_next):
             return failure.error
-        assert self._attempt_budget is not None  # noqa: S101 - for the type checker
-        ending = self._attempt_budget.ending()
+        ending = self._candidates.ending()
         self._log_reason = ending.log_reason
         if ending.error is not failure.error or not isinstance(failure.outcome, UpstreamFailure):
             return ending.error
         hint = self._services.hints.of(ending.error, candidate, self._credential)
         return ending.error if hint is None else await hint
-
-    def _stay(self, attempt: OpenAttempt) -> None:
-        """Note which model and key answered, for the next request of this conversation."""
-        if self._conversation is not None and not self._delivery.turn:
-            step, first = self._steps[0], self._plan.steps[0]
-            self._services.affinity.answered(
-                self._conversation, step.name, attempt.lease.name, is_first_choice=step is first
-            )
 
     @property
     def _request(self) -> MessagesRequest:
@@ -434,14 +371,9 @@ class Exchange:
         return self._asked.request
 
     @property
-    def _owner(self) -> str:
-        """Whose request it is: the name of the client's key, else its address."""
-        return self.client_name or self.peer
-
-    @property
     def _spender(self) -> Spender:
         """Who spends what it uses."""
-        return Spender(key=self.client_name, session=self._info.session, agent=self._info.agent)
+        return Spender(key=self._recorder.client, session=self._info.session, agent=self._info.agent)
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
@@ -450,10 +382,10 @@ class Exchange:
             await self._read_documents(candidate, pending)
         services, backend = self._services, candidate.backend
         profile = services.profiles.profile(backend.name, candidate.target.model)
-        target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
+        target = self._candidates.retries.with_adjustments(profile.with_overrides(candidate.target))
         await self._work_ahead(candidate, target)
-        estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
-        slot = services.slots.acquire(backend, self._owner)
+        estimate = self._prompt.check(backend.name, target, profile, is_only=not self._candidates.others)
+        slot = services.slots.acquire(backend, self._recorder.requester)
         if isinstance(slot, Deferred):
             self._recorder.waits(candidate, IN_QUEUE)
             slot = await self._queued(candidate, estimate, slot)
@@ -465,22 +397,22 @@ class Exchange:
                 self._recorder.waits(candidate, FOR_KEY)
                 await token
             services.budgets.reserve(
-                self.request_id,
+                self._recorder.request_id,
                 self._spender,
                 backend,
                 target.model,
                 estimate,
                 has_begun=self._delivery.turn > 0,
-                has_fallen=self._has_fallen,
+                has_fallen=self._candidates.plan.because_of_budget,
             )
             lease = services.keys.lease(
-                backend, self._credential, model=target.model, prefer=self._place.key, tokens=estimate
+                backend, self._credential, model=target.model, prefer=self._candidates.place.key, tokens=estimate
             )
             lease.begin()
             return self._prepare_attempt(candidate, target, lease, slot, estimate)
         except BaseException:
             slot.release()
-            services.budgets.give_up(self.request_id)
+            services.budgets.give_up(self._recorder.request_id)
             if lease is not None:
                 lease.abandoned()
             raise
@@ -500,7 +432,7 @@ class Exchange:
     ) -> OpenAttempt:
         """Return the attempt of a candidate that may be asked."""
         services, documents = self._services, self._prompt.texts
-        max_tokens = self._retries.max_tokens_for(target)
+        max_tokens = self._candidates.retries.max_tokens_for(target)
         if candidate.kind.passes_through:
             asked = self._asked
             self._delivery.pass_through()
@@ -541,7 +473,7 @@ class Exchange:
         self._recorder.waits(candidate, READING_DOCUMENTS)
         if self._info.body_bytes > HUGE:
             await self._services.pace.next_turn()  # their digests take as long as the estimate
-        client = TurnOwner(self._owner, self._info.session)
+        client = TurnOwner(self._recorder.requester, self._info.session)
         reading = [self._services.documents.text(each, client) for each in documents]
         texts: list[str] = await gatherResults(reading, consumeErrors=True)
         self._prompt.add_texts(dict(zip(documents, texts, strict=True)))
@@ -567,7 +499,7 @@ class Exchange:
         if isinstance(outcome, BridgeError):
             raise outcome
         if self._delivery.holds_empty_answer:
-            if self._retries.allow("empty"):
+            if self._candidates.retries.allow("empty"):
                 self._delivery.discard()
                 self._close(attempt, "empty", outcome.usage)
                 return None
@@ -587,11 +519,11 @@ class Exchange:
         if advice.context_window is not None:
             services.profiles.profile(backend.name, target.model).saw_window(advice.context_window)
         adjustment = advice.adjustment
-        if adjustment is not None and not self._delivery.begun and self._retries.apply(adjustment):
+        if adjustment is not None and not self._delivery.begun and self._candidates.retries.apply(adjustment):
             _log.info(
                 "backend {backend} rejected {what} for {model}; retried {how}",
                 event="retried",
-                request_id=self.request_id,
+                request_id=self._recorder.request_id,
                 backend=backend.name,
                 model=target.model,
                 why=adjustment.why,
@@ -622,13 +554,13 @@ class Exchange:
 
     def _confirm_adjustments(self, attempt: OpenAttempt) -> None:
         """Remember the adjustments with which the request was answered."""
-        adjustments = self._retries.take_confirmed()
+        adjustments = self._candidates.retries.take_confirmed()
         if adjustments:
             profile = self._services.profiles.profile(attempt.candidate.backend.name, attempt.target.model)
             for adjustment in filter(attrgetter("remembered"), adjustments):
                 profile.learn(adjustment)
 
-    async def _answered_locally(self) -> bool:
+    async def _answered_locally(self, *, has_failed: bool) -> bool:
         """Read the request and answer it if it needs no backend; return whether this was one. Raises `InvalidRequest`.
 
         If a backend has failed that might have searched the web, its error says more than that the bridge cannot.
@@ -642,7 +574,7 @@ class Exchange:
         events = parsing.local_answer(self._request, searches=services.search is not None)
         if events is None:
             return False
-        if self._attempt_budget is not None and self._request.max_tokens != 0:
+        if has_failed and self._request.max_tokens != 0:
             raise InvalidRequest(parsing.NO_WEB_SEARCH)
         self._downstream.attempt_started(
             served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
@@ -683,7 +615,7 @@ class Exchange:
             _log.warn(
                 "{model} at backend {backend}: error after the end of an answer, which was delivered unchanged: {why}",
                 event="late_failure",
-                request_id=self.request_id,
+                request_id=self._recorder.request_id,
                 backend=attempt.candidate.backend.name,
                 model=attempt.candidate.target.model,
                 why=attempt.prepare().describe(failure),
@@ -722,7 +654,7 @@ class Exchange:
 
     def _fault(self, cause: BaseException) -> InternalFault:
         """Log a fault of our own and return an error without details for the client."""
-        _log.failure("request {request_id} failed", Failure(cause), request_id=self.request_id, event="fault")
+        _log.failure("request {request_id} failed", Failure(cause), request_id=self._recorder.request_id, event="fault")
         return InternalFault("internal error of the bridge")
 
     def _fail(self, error: BridgeError) -> None:

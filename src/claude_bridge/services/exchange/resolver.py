@@ -121,7 +121,7 @@ class CandidateResolver:
         return plan
 
     def plan_of_route(self, name: str, credential: Secret | None, client: str = "") -> Plan | None:
-        """Return the plan for a request that takes a route whatever it asked for; an answer bears its model's name.
+        """Return the plan for a request that takes a route because a budget is spent; an answer bears its model's name.
 
         None if there is no such route, or its client may use none of the route's models. ``client`` as for `plan`; the
         routes that its key may take do not matter.
@@ -134,7 +134,9 @@ class CandidateResolver:
             for step in self._route_steps(route, route.models[0])
             if scope.allows(step.backend.name, step.model.name)
         )
-        return Plan(route, steps, partial(self.resolve, credential=credential)) if steps else None
+        return (
+            Plan(route, steps, partial(self.resolve, credential=credential), because_of_budget=True) if steps else None
+        )
 
     async def resolve(self, step: Step, credential: Secret | None) -> Candidate:
         """Return the candidate for a step, its model spelled as in the backend's list if that is known."""

@@ -16,6 +16,7 @@ from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
 from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.exchange.hints import Hints
+from claude_bridge.services.exchange.planner import Planner
 from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import Budgets, Documents, Records, SearchEngine, UpstreamClient
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -32,6 +33,7 @@ class Services:
     :ivar windows: warns of servers that cut a prompt silently.
     :ivar seconds: a monotonic clock.
     :ivar unix_time: the wall clock.
+    :ivar planner: makes the plans of requests.
     :ivar answer_limits: how much of an answer may be held.
     """
 
@@ -57,7 +59,12 @@ class Services:
     user_agent: str
     prices: AttemptPrices = NO_PRICES
     budgets: Budgets = NO_BUDGETS
+    planner: Planner = field(init=False)
     answer_limits: AnswerLimits = field(init=False)
+
+    @planner.default
+    def _make_planner(self) -> Planner:
+        return Planner(self.resolver, self.budgets)
 
     @answer_limits.default
     def _take_limits(self) -> AnswerLimits:
