@@ -72,6 +72,13 @@ context_window = 100000
 models = glm
 """
 
+ROUTED = (
+    ONE.replace("models = glm", "models = glm, second")
+    + "[backend:spare]\nurl = http://spare:8000/v1\n"
+    + "[model:second]\nbackend = spare\nname = Second\ncontext_window = 200000\n"
+)
+"""The same with a second model at another backend."""
+
 LONGEST_PAUSE = DIRECT.patience
 """Seconds after which the same model is asked again, if it is at all."""
 
@@ -284,3 +291,12 @@ class Stage:
         """Return the outcomes of the one finished request's attempts, its own last."""
         (record,) = self.records.requests
         return (*(attempt.outcome for attempt in record.attempts), record.outcome)
+
+
+class DeafDownstream(FakeClientResponse):
+    """A downstream with a bug where it learns who answers."""
+
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Break."""
+        del served_by, model, show_reasoning, input_tokens
+        raise RuntimeError("bug")

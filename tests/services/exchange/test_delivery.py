@@ -24,9 +24,9 @@ from claude_bridge.core.events import (
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.parsing import decode
-from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import Emit, ExtraTurn
+from claude_bridge.services.exchange.open_attempt import OpenAttempt
 from claude_bridge.testing.fakes import FakeClientResponse
 
 END = Finished(FinishReason.STOPPED)
@@ -106,9 +106,17 @@ class Signed(Upper):
 
 @define
 class SpokenAttempt:
-    """What is counted of an attempt."""
+    """An attempt whose model has said something."""
 
     first_token: float | None = 1.0
+
+
+@define
+class CountedAttempt:
+    """What is counted of an attempt."""
+
+    attempt: SpokenAttempt
+    estimate: int = 50
 
 
 def delivery(*extra_turns: ExtraTurn, is_first_turn: bool = True) -> tuple[Delivery, FakeClientResponse]:
@@ -270,9 +278,9 @@ class TurnTests:
         """In a later turn the answer's tokens are those that it has had since, if the model has said a word."""
         made, client = delivery()
         client.usage = Usage(100, 30, estimated=True)
-        attempt = cast(Attempt, SpokenAttempt())
-        assert made.counted(attempt, 50) is client.usage
+        attempt = cast(OpenAttempt, CountedAttempt(SpokenAttempt()))
+        assert made.counted(attempt) is client.usage
         made.next_turn()
         client.usage = Usage(100, 45, estimated=True)
-        assert made.counted(attempt, 50) == Usage(50, 15, estimated=True)
-        assert made.counted(cast(Attempt, SpokenAttempt(None)), 50) is None
+        assert made.counted(attempt) == Usage(50, 15, estimated=True)
+        assert made.counted(cast(OpenAttempt, CountedAttempt(SpokenAttempt(None)))) is None

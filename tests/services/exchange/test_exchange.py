@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import sys
 import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from attrs import evolve
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from claude_bridge.core.errors import (
@@ -35,7 +33,9 @@ from tests.services.exchange.stage import (
     EMPTY,
     HELLO,
     ONE,
+    ROUTED,
     BrokenLists,
+    DeafDownstream,
     HangingLists,
     Stage,
     configured,
@@ -43,11 +43,6 @@ from tests.services.exchange.stage import (
     refusal,
 )
 
-ROUTED = (
-    ONE.replace("models = glm", "models = glm, second")
-    + "[backend:spare]\nurl = http://spare:8000/v1\n"
-    + "[model:second]\nbackend = spare\nname = Second\ncontext_window = 200000\n"
-)
 FORWARD = ONE.replace("credentials = none", "credentials = forward")
 KEYED = ONE.replace("url =", "api_key = owners-secret\nurl =")
 TOO_LONG = refusal(
@@ -97,21 +92,6 @@ class LargeTests:
 
         assert stage.clock.getDelayedCalls() == []
         assert (stage.client.calls, stage.outcomes) == ([], ("client_left",))
-
-    def test_large_schemas(self) -> None:
-        """Schemas that must be made fit for the server are made so in turns, once; then the request goes out."""
-        tools = [
-            {"name": name, "input_schema": {"type": "object", "properties": {f"{name}{n}": {} for n in range(1500)}}}
-            for name in ("left", "right")
-        ]
-        stage = Stage(configured(ONE.replace("name = zai/GLM", "name = zai/GLM\nschema = gemini")))
-        stage.run(tools=tools)
-        assert stage.client.calls == []
-        stage.clock.pump([0] * 4)
-
-        assert [tool["function"]["name"] for tool in stage.sent["tools"]] == ["left", "right"]
-        stage.run(tools=tools)
-        assert len(stage.client.calls) == 2
 
     def test_malformed(self) -> None:
         """What is malformed is told before anybody is asked, and is booked."""
@@ -451,20 +431,6 @@ class RetryTests:
         stage.run()
         stage.call.answer(*chat_stream(reasoning="hm"))
         assert len(stage.client.calls) == 1
-
-    def test_error_after_the_end(self) -> None:
-        """An error after the finish reason costs no answer; the log has its kind, not its words."""
-        stage = Stage()
-        stage.run()
-        stage.call.head()
-        late = b'data: {"error": {"code": 400, "message": "Token limit reached: SECRET prompt"}}\n\n'
-        with capturedLogs() as logged:
-            stage.call.data(*events([chunk({"content": "half"}), chunk({}, finish="length")], done=False), late)
-        (told,) = [event for event in logged if event.get("event") == "late_failure"]
-
-        assert (stage.downstream.text, stage.downstream.errors) == ("half", [])
-        assert stage.outcomes == ("ok", "ok")
-        assert (told["backend"], "SECRET" in str(told)) == ("box", False)
 
     def test_no_retry_after_content(self) -> None:
         """What the client has begun to read is never begun again: a later refusal is told."""
@@ -1003,83 +969,12 @@ class RefusedKeysTests:
         assert stage.outcomes == ("upstream_credential_refused",) * 2
 
 
-QUEUED = ROUTED.replace("url = http://box", "max_streams = 1\nmax_queue = 1\nqueue_timeout = 20\nurl = http://box")
-
-
-class SlotTests:
-    """Backends that answer few requests at a time."""
-
-    def test_waits_for_its_turn(self) -> None:
-        """A request waits until an answer ends, and its client is told who will answer, so that it may commit."""
-        stage = Stage(configured(QUEUED))
-        stage.run()
-        first = stage.call
-        stage.run()
-        assert len(stage.client.calls) == 1
-        assert [one["served_by"] for one in stage.downstream.started] == ["box/zai/GLM"]
-        first.answer(*HELLO)
-        assert len(stage.client.calls) == 2
-        stage.call.answer(*HELLO)
-        assert stage.downstream.text == "Hello there"
-
-    @pytest.mark.parametrize("end", ["refusal", "cancel", "cut", "fault"])
-    def test_every_end_frees_its_slot(self, end: str, logged_failures: list[LogEvent]) -> None:
-        """However an attempt ends, the next request gets its place."""
-        stage = Stage(configured(QUEUED), new_downstream=DeafDownstream if end == "fault" else FakeClientResponse)
-        run = stage.run()
-        if end == "refusal":
-            stage.call.answer(refusal("no"), status=400)
-        elif end == "cancel":
-            run.cancel()
-        elif end == "cut":
-            stage.call.end(UpstreamCut("gone"))
-            stage.call.end(UpstreamCut("gone"))
-        logged_failures.clear()
-        assert stage.admission.services.slots.figures("box") == (0, 0)
-
-    def test_full(self) -> None:
-        """With a full queue trying the next model; whoever named this one gets 529 and a time."""
-        stage = Stage(configured(QUEUED))
-        for _ in range(2):
-            stage.run()
-        stage.run(model="claude-opus-5-5")
-        assert stage.sent["model"] == "Second"
-        stage.run()
-        assert (stage.error.status, stage.error.kind, stage.error.retry_after) == (529, "overloaded_error", 20.0)
-
-    def test_waits_too_long(self) -> None:
-        """After `queue_timeout` a request ends likewise."""
-        stage = Stage(configured(QUEUED))
-        stage.run()
-        stage.run()
-        stage.clock.advance(20)
-        assert stage.error.status == 529
-        assert stage.admission.services.slots.figures("box") == (1, 0)
-
-    def test_client_leaves_the_queue(self) -> None:
-        """A client that leaves while it waits frees its place in the queue."""
-        stage = Stage(configured(QUEUED))
-        stage.run()
-        stage.run().cancel()
-        assert stage.admission.services.slots.figures("box") == (1, 0)
-        assert stage.records.requests[-1].outcome == "client_left"
-
-
 class BrokenDownstream(FakeClientResponse):
     """A downstream with a bug."""
 
     def emit(self, events: Sequence[Event]) -> None:
         """Break."""
         del events
-        raise RuntimeError("bug")
-
-
-class DeafDownstream(FakeClientResponse):
-    """A downstream with a bug where it learns who answers."""
-
-    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
-        """Break."""
-        del served_by, model, show_reasoning, input_tokens
         raise RuntimeError("bug")
 
 
@@ -1119,16 +1014,6 @@ class EndTests:
             assert gone() is None
         finally:
             gc.enable()
-
-    def test_backends_request_is_not_kept(self) -> None:
-        """What was sent is not held while the answer is waited for, and made anew where a refusal needs it."""
-        stage = Stage()
-        stage.run(messages=[{"role": "user", "content": "x" * 100_000}])
-        body = stage.call.request.body
-        stage.call.request = evolve(stage.call.request, body=b"")
-        assert sys.getrefcount(body) == 2
-        stage.call.answer(TOO_LONG, status=400)
-        assert json.loads(stage.call.request.body) == json.loads(body) | {"max_tokens": stage.sent["max_tokens"]}
 
     def test_fault_while_learning_frees_its_place(self, logged_failures: list[LogEvent]) -> None:
         """A fault of our own after the answer is out loses neither its line in the log nor its place."""

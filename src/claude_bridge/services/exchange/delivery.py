@@ -20,8 +20,8 @@ from claude_bridge.core.events import (
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.to_conversation import shows_thinking
-from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.extra_turns import ExtraTurn
+from claude_bridge.services.exchange.open_attempt import OpenAttempt
 from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.interfaces import ClientResponse, PushProducer
 
@@ -154,17 +154,14 @@ class Delivery:
             self._client.emit(events)
         return bool(events)
 
-    def counted(self, attempt: Attempt, estimate: int) -> Usage | None:
-        """Return the bridge's own counts of an attempt, without what earlier turns of the answer have had.
-
-        ``estimate`` is that of the attempt's prompt, in tokens.
-        """
+    def counted(self, attempt: OpenAttempt) -> Usage | None:
+        """Return the bridge's own counts of an attempt, without what earlier turns of the answer have had."""
         usage = self._client.usage
         if not self.turn or usage is None:
             return usage
-        if attempt.first_token is None:
+        if attempt.attempt.first_token is None:
             return None
-        return Usage(estimate, max(0, usage.output_tokens - self._written_before), estimated=True)
+        return Usage(attempt.estimate, max(0, usage.output_tokens - self._written_before), estimated=True)
 
     def _is_unexplained(self, finished: Finished) -> bool:
         """Return whether the answer ended without a reason for being empty."""

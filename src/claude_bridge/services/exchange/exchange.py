@@ -12,12 +12,12 @@ same request is sent once more, and what passes by itself, or with another key, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from operator import attrgetter
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -25,7 +25,6 @@ from twisted.python.failure import Failure
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import (
     Circumstances,
-    Prepared,
     Target,
     UpstreamFailure,
 )
@@ -37,22 +36,23 @@ from claude_bridge.core.errors import (
     InvalidRequest,
     UpstreamCredentialRefused,
 )
-from claude_bridge.core.events import Finished, Usage
+from claude_bridge.core.events import Finished
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
-from claude_bridge.core.messages_api.memory_weight import note_passed_on
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.retry import Failed, Move, Situation, Verdict
-from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
-from claude_bridge.services.backend_slots import Slot
+from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.callbacks import do_nothing
-from claude_bridge.services.exchange.attempt import Attempt, Outcome
+from claude_bridge.services.exchange.attempt import Outcome
+from claude_bridge.services.exchange.attempt_log import log_adjustment, log_late_failure, log_next
 from claude_bridge.services.exchange.candidates import Candidates
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import extra_turns
-from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
+from claude_bridge.services.exchange.open_attempt import OpenAttempt
+from claude_bridge.services.exchange.opening import Opening
+from claude_bridge.services.exchange.outgoing import upstream_url
 from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.exchange.services import Services
@@ -61,39 +61,11 @@ from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
     ClientResponse,
     Spender,
-    TurnOwner,
 )
 from claude_bridge.services.keys.client_limits import Allowance
-from claude_bridge.services.keys.key_ring import Lease
 from claude_bridge.services.pace import HUGE
 
 _log = Logger()
-
-
-@frozen(kw_only=True)
-class OpenAttempt:
-    """An attempt, and what it was made from.
-
-    :ivar slot: its place among the streams of the backend.
-    :ivar asked: the client's request, with everything that extra turns add.
-    :ivar estimate: our estimate of the prompt's tokens.
-    :ivar max_tokens: what an overflow left for the answer, or None.
-    :ivar documents: base64 text of a PDF -> its text.
-    """
-
-    candidate: Candidate
-    target: Target
-    lease: Lease
-    slot: Slot
-    asked: AskedRequest
-    estimate: int
-    max_tokens: int | None
-    documents: Mapping[str, str]
-    attempt: Attempt
-
-    def prepare(self) -> Prepared:
-        """Prepare the upstream request again: it is as large as the client's, so it is not kept for a refusal."""
-        return _prepare(self.asked, self.target, self.estimate, self.max_tokens, self.documents)
 
 
 @frozen
@@ -133,7 +105,6 @@ class Exchange:
     _prompt: PromptSize = field(init=False)
     _candidates: Candidates = field(init=False)
     _delivery: Delivery = field(init=False)
-    _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
     _client_left: bool = field(default=False, init=False)
@@ -310,7 +281,7 @@ class Exchange:
         attempt, outcome, error = failure.attempt, failure.outcome, failure.error
         told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
         if attempt is not None:
-            self._close(attempt, error.outcome, self._delivery.counted(attempt.attempt, attempt.estimate), error, told)
+            attempt.close(self._recorder, error.outcome, self._delivery.counted(attempt), error, told)
         services, backend = self._services, candidate.backend
         target = candidate.target if attempt is None else attempt.target
         # a request that cannot be read has no length, and no key is waited for with it
@@ -335,21 +306,8 @@ class Exchange:
             self._recorder.started,
         )
         if verdict.move is not Move.END:
-            self._log_retry(candidate, error, verdict)
+            log_next(self._recorder.request_id, candidate, error, verdict)
         return verdict
-
-    def _log_retry(self, candidate: Candidate, error: BridgeError, verdict: Verdict) -> None:
-        _log.info(
-            "{label}: {outcome}; {move}",
-            event="failed-attempt",
-            request_id=self._recorder.request_id,
-            label=candidate.label,
-            backend=candidate.backend.name,
-            model=candidate.target.model,
-            outcome=error.outcome,
-            move="trying again" if verdict.move is Move.AGAIN else "trying the next model",
-            after=round(verdict.after, 3),
-        )
 
     async def _final_error(self, candidate: Candidate, failure: FailedAttempt) -> BridgeError:
         """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one.
@@ -375,119 +333,25 @@ class Exchange:
         """Who spends what it uses."""
         return Spender(key=self._recorder.client, session=self._info.session, agent=self._info.agent)
 
-    async def _open(self, candidate: Candidate) -> OpenAttempt:
+    def _open(self, candidate: Candidate) -> Awaitable[OpenAttempt]:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
-        pending = self._prompt.pending_documents(candidate.target)
-        if pending:
-            await self._read_documents(candidate, pending)
-        services, backend = self._services, candidate.backend
-        profile = services.profiles.profile(backend.name, candidate.target.model)
-        target = self._candidates.retries.with_adjustments(profile.with_overrides(candidate.target))
-        await self._work_ahead(candidate, target)
-        estimate = self._prompt.check(backend.name, target, profile, is_only=not self._candidates.others)
-        slot = services.slots.acquire(backend, self._recorder.requester)
-        if isinstance(slot, Deferred):
-            self._recorder.waits(candidate, IN_QUEUE)
-            slot = await self._queued(candidate, estimate, slot)
-        lease: Lease | None = None
-        try:
-            token = services.keys.token(backend)
-            if token is not None:
-                self._delivery.announce(candidate, self._request, estimate)
-                self._recorder.waits(candidate, FOR_KEY)
-                await token
-            services.budgets.reserve(
-                self._recorder.request_id,
-                self._spender,
-                backend,
-                target.model,
-                estimate,
-                has_begun=self._delivery.turn > 0,
-                has_fallen=self._candidates.plan.because_of_budget,
-            )
-            lease = services.keys.lease(
-                backend, self._credential, model=target.model, prefer=self._candidates.place.key, tokens=estimate
-            )
-            lease.begin()
-            return self._prepare_attempt(candidate, target, lease, slot, estimate)
-        except BaseException:
-            slot.release()
-            services.budgets.give_up(self._recorder.request_id)
-            if lease is not None:
-                lease.abandoned()
-            raise
-
-    def _queued(self, candidate: Candidate, estimate: int, slot: Deferred[Slot]) -> Deferred[Slot]:
-        """Announce that the request waits for a slot, which is given up if that fails."""
-        try:
-            self._delivery.announce(candidate, self._request, estimate)
-        except Exception:
-            slot.addErrback(do_nothing)
-            slot.cancel()
-            raise
-        return slot
-
-    def _prepare_attempt(
-        self, candidate: Candidate, target: Target, lease: Lease, slot: Slot, estimate: int
-    ) -> OpenAttempt:
-        """Return the attempt of a candidate that may be asked."""
-        services, documents = self._services, self._prompt.texts
-        max_tokens = self._candidates.retries.max_tokens_for(target)
-        if candidate.kind.passes_through:
-            asked = self._asked
-            self._delivery.pass_through()
-            note_passed_on(self._request)
-        else:
-            asked = self._delivery.request(self._asked, estimate)
-        prepared = _prepare(asked, target, estimate, max_tokens, documents)
-        self._delivery.sent(prepared)
-        if prepared.dropped_keywords:
-            self._log_dropped_keywords(candidate, prepared.dropped_keywords)
-        reader = prepared.reader(services.answer_limits, services.random_bytes)
-        request = upstream_request(
-            candidate.backend, prepared, lease.secret, services.user_agent, forwarded=lease.forwarded
-        )
-        attempt = Attempt(candidate.kind, reader, self._delivery, request, services.seconds, services.unix_time)
-        return OpenAttempt(
+        return Opening(
+            services=self._services,
+            asked=self._asked,
+            spender=self._spender,
+            credential=self._credential,
+            recorder=self._recorder,
+            prompt=self._prompt,
+            delivery=self._delivery,
+            candidates=self._candidates,
             candidate=candidate,
-            target=target,
-            lease=lease,
-            slot=slot,
-            asked=asked,
-            estimate=estimate,
-            max_tokens=max_tokens,
-            documents=documents,
-            attempt=attempt,
-        )
+        ).open()
 
     def _send(self, attempt: OpenAttempt) -> Deferred[Outcome]:
         """Send an attempt; the Deferred fires with its outcome."""
         self._recorder.attempt_started(attempt.attempt, attempt.candidate)
         self._delivery.announce(attempt.candidate, self._request, attempt.estimate)
         return attempt.attempt.start(self._services.client)
-
-    async def _read_documents(self, candidate: Candidate, documents: list[str]) -> None:
-        """Read documents, in base64, that a candidate needs as text."""
-        estimate = self._prompt.estimate(candidate.backend.name, candidate.target)
-        self._delivery.announce(candidate, self._request, estimate)
-        self._recorder.waits(candidate, READING_DOCUMENTS)
-        if self._info.body_bytes > HUGE:
-            await self._services.pace.next_turn()  # their digests take as long as the estimate
-        client = TurnOwner(self._recorder.requester, self._info.session)
-        reading = [self._services.documents.text(each, client) for each in documents]
-        texts: list[str] = await gatherResults(reading, consumeErrors=True)
-        self._prompt.add_texts(dict(zip(documents, texts, strict=True)))
-
-    async def _work_ahead(self, candidate: Candidate, target: Target) -> None:
-        """Do what the kind of backend does to a large request before it is prepared, in turns of the reactor."""
-        work = target.preparation(self._asked)
-        if work is None or work.key in self._work_done:
-            return
-        self._work_done |= {work.key}
-        ready = Deferred.fromCoroutine(self._services.pace.finish(work.step))
-        if not ready.called:
-            self._delivery.announce(candidate, self._request, self._prompt.estimate(candidate.backend.name, target))
-        await ready
 
     def _conclude(self, attempt: OpenAttempt, outcome: Outcome) -> Finished | None:
         """Return the end of a good answer, or None if the candidate is to be asked once more; raise a failure."""
@@ -501,14 +365,14 @@ class Exchange:
         if self._delivery.holds_empty_answer:
             if self._candidates.retries.allow("empty"):
                 self._delivery.discard()
-                self._close(attempt, "empty", outcome.usage)
+                attempt.close(self._recorder, "empty", outcome.usage)
                 return None
             self._delivery.release()
-        self._log_late_failure(attempt)
+        log_late_failure(self._recorder.request_id, attempt)
         self._confirm_adjustments(attempt)
         # the downstream's has all turns of the answer
         own = outcome.usage if self._delivery.extra_turns else self._downstream.usage
-        self._close(attempt, "ok", own or self._delivery.counted(attempt.attempt, attempt.estimate))
+        attempt.close(self._recorder, "ok", own or self._delivery.counted(attempt))
         return outcome
 
     def _adjust_or_raise(self, attempt: OpenAttempt, failure: UpstreamFailure) -> None:
@@ -520,17 +384,8 @@ class Exchange:
             services.profiles.profile(backend.name, target.model).saw_window(advice.context_window)
         adjustment = advice.adjustment
         if adjustment is not None and not self._delivery.begun and self._candidates.retries.apply(adjustment):
-            _log.info(
-                "backend {backend} rejected {what} for {model}; retried {how}",
-                event="retried",
-                request_id=self._recorder.request_id,
-                backend=backend.name,
-                model=target.model,
-                why=adjustment.why,
-                what=adjustment.rejected,
-                how=adjustment.instead,
-            )
-            self._close(attempt, "refused", None)
+            log_adjustment(self._recorder.request_id, attempt, adjustment)
+            attempt.close(self._recorder, "refused", None)
             return
         circumstances = Circumstances(
             backend=backend.name,
@@ -594,63 +449,14 @@ class Exchange:
             self._services.redactor.learn(self._credential.reveal())
         return self._services.redactor(text)
 
-    def _log_dropped_keywords(self, candidate: Candidate, dropped: frozenset[str]) -> None:
-        """Log which keywords were dropped from the tools' schemas, once for each new keyword."""
-        backend, model = candidate.backend.name, candidate.target.model
-        profile = self._services.profiles.profile(backend, model)
-        if not dropped <= profile.dropped_keywords:
-            profile.dropped_keywords |= dropped
-            _log.info(
-                "tool schemas for {model} at backend {backend} are sent without {keys}",
-                event="slimmed",
-                model=model,
-                backend=backend,
-                keys=", ".join(sorted(profile.dropped_keywords)),
-            )
-
-    def _log_late_failure(self, attempt: OpenAttempt) -> None:
-        """Log the kind of an error that came after the finish reason; its text may quote the prompt."""
-        failure = attempt.attempt.late_failure
-        if failure is not None:
-            _log.warn(
-                "{model} at backend {backend}: error after the end of an answer, which was delivered unchanged: {why}",
-                event="late_failure",
-                request_id=self._recorder.request_id,
-                backend=attempt.candidate.backend.name,
-                model=attempt.candidate.target.model,
-                why=attempt.prepare().describe(failure),
-            )
-
-    def _close(
-        self,
-        attempt: OpenAttempt,
-        outcome: str,
-        usage: Usage | None,
-        error: BridgeError | None = None,
-        told: float | None = None,
-    ) -> None:
-        """Record an attempt that has ended, and report the outcome to its lease.
-
-        ``told``: the seconds that the backend said to wait.
-        """
-        attempt.slot.release()
-        if error is None:
-            attempt.lease.succeeded(0 if usage is None else usage.prompt_tokens + usage.output_tokens)
-        else:
-            attempt.lease.failed(error, retry_after=told)
-        self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, outcome, usage)
-
     def _abort(self, attempt: OpenAttempt) -> None:
         """Close an attempt that ends without an outcome: the client left, or our own code raised."""
-        attempt.attempt.close()
-        attempt.slot.release()
+        attempt.stop()
         if self._client_left:
-            attempt.lease.abandoned()
-            usage = self._delivery.counted(attempt.attempt, attempt.estimate)
-            self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, "client_left", usage)
+            attempt.abandon(self._recorder, self._delivery.counted(attempt))
         else:
             fault = InternalFault("internal error of the bridge")
-            self._close(attempt, fault.outcome, None, fault)
+            attempt.close(self._recorder, fault.outcome, None, fault)
 
     def _fault(self, cause: BaseException) -> InternalFault:
         """Log a fault of our own and return an error without details for the client."""
@@ -676,9 +482,3 @@ class Exchange:
             self._allowance.end(self._recorder.tokens)
         self._recorder.request_ended(self._info, self._downstream, outcome, reason)
         on_end(self)
-
-
-def _prepare(
-    asked: AskedRequest, target: Target, estimate: int, max_tokens: int | None, documents: Mapping[str, str]
-) -> Prepared:
-    return target.prepare(asked, estimate=estimate, max_tokens=max_tokens, documents=documents)
