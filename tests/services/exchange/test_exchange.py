@@ -69,39 +69,6 @@ REASONED = [
 ]
 
 
-class LargeTests:
-    """Requests that take long to prepare: others are answered in between."""
-
-    BLOCKS = [{"type": "text", "text": "a"}] * 3000
-
-    def test_many_blocks(self) -> None:
-        """A long conversation is read in turns, and loses nothing by it."""
-        stage = Stage()
-        stage.run(messages=[{"role": "user", "content": self.BLOCKS}])
-        assert stage.client.calls == []
-        stage.clock.pump([0] * 4)
-
-        assert stage.sent["messages"][0]["content"].count("a") == 3000
-        stage.call.answer(*HELLO)
-        assert stage.outcomes == ("ok", "ok")
-
-    def test_client_leaves_meanwhile(self) -> None:
-        """A client that leaves while its request is read costs nothing more."""
-        stage = Stage()
-        stage.run(messages=[{"role": "user", "content": self.BLOCKS}]).cancel()
-
-        assert stage.clock.getDelayedCalls() == []
-        assert (stage.client.calls, stage.outcomes) == ([], ("client_left",))
-
-    def test_malformed(self) -> None:
-        """What is malformed is told before anybody is asked, and is booked."""
-        stage = Stage()
-        stage.run(messages=[{"role": "user", "content": [{"type": "text"}]}])
-
-        assert str(stage.error) == "messages.0.content.0.text: Field required"
-        assert (stage.client.calls, stage.outcomes) == ([], ("invalid_request",))
-
-
 class AnsweredTests:
     """Requests that a backend answers."""
 
@@ -199,12 +166,6 @@ class AnsweredTests:
         assert isinstance(second, int)
         assert first < second <= first * 2
 
-    def test_no_backend_for_what_needs_none(self) -> None:
-        """A request to warm a cache is answered here, even while the circuit is open."""
-        stage = Stage()
-        stage.run(max_tokens=0)
-        assert (stage.client.calls, stage.outcomes, stage.breaker.told) == ([], ("ok",), [])
-
 
 class CredentialTests:
     """Whose key goes along, and whose fault its refusal is."""
@@ -250,22 +211,6 @@ class CredentialTests:
         assert "box" in stage.error.message
         assert stage.breaker.told[-1].split()[0] in {"succeeded", "failed"}
 
-    @pytest.mark.parametrize(("text", "secret"), [(FORWARD, "client-secret"), (KEYED, "owners-secret")])
-    def test_backend_that_quotes_the_key(self, text: str, secret: str) -> None:
-        """A key that a backend quotes in its error reaches nobody."""
-        stage = Stage(configured(text))
-        stage.run("client-secret")
-        stage.call.answer(refusal(f"wrong credential {secret}!"), status=400)
-        assert secret not in stage.error.message
-        assert "wrong credential" in stage.error.message
-
-    def test_short_key_does_not_garble_messages(self) -> None:
-        """A made-up key that is an ordinary word is no secret worth cutting out of a sentence."""
-        stage = Stage(configured(FORWARD))
-        stage.run("x")
-        stage.call.answer(refusal("too expensive"), status=400)
-        assert "too expensive" in stage.error.message
-
 
 class RetryTests:
     """The few refusals after which a backend is asked differently, each once."""
@@ -289,35 +234,6 @@ class RetryTests:
         for _ in range(2):
             stage.call.answer(TOO_LONG, status=400)
         assert stage.error.message.startswith("input length and `max_tokens` exceed context limit: 5000 + 8000 > 8192")
-
-    def test_window_is_remembered(self) -> None:
-        """Where no window is configured, the next request is clamped to the one that an error told."""
-        stage = Stage(configured(NO_WINDOW))
-        stage.run()
-        stage.call.answer(TOO_LONG, status=400)
-        stage.call.answer(*HELLO)
-        stage.run()
-        assert stage.sent["max_tokens"] < 8000
-        assert stage.sent["max_tokens"] >= 1024
-
-    def test_configured_window_stays(self) -> None:
-        """A smaller window in one refusal shrinks that request's answer, not those of the requests to come."""
-        stage = Stage()
-        stage.run()
-        stage.call.answer(TOO_LONG, status=400)
-        assert stage.sent["max_tokens"] == 8192 - 5000 - 256
-        stage.call.answer(*HELLO)
-        stage.run()
-        assert stage.sent["max_tokens"] == 8000
-
-    def test_remembered_window_serves_an_error_without_numbers(self) -> None:
-        """Once the window is known, an overflow that names no numbers is told with it."""
-        stage = Stage(configured(NO_WINDOW))
-        stage.run()
-        stage.call.answer(PROMPT_TOO_LONG, status=400)
-        stage.run()
-        stage.call.answer(refusal("context size has been exceeded"), status=400)
-        assert stage.error.message.endswith("> 8192 maximum")
 
     def test_limit_once_and_remembered(self) -> None:
         """A model's own limit is kept from then on."""

@@ -85,6 +85,11 @@ class Delivery:
                 input_tokens=estimate,
             )
 
+    def answer_locally(self, model: str, events: Sequence[Event]) -> None:
+        """Deliver an answer that no backend has given to a request for ``model``."""
+        self._client.attempt_started(served_by="claude-bridge/local", model=model, show_reasoning=False, input_tokens=0)
+        self._client.emit(events)
+
     def request(self, asked: AskedRequest, estimate: int) -> AskedRequest:
         """Return the request of this turn: the client's with everything that extra turns add."""
         found = asked.request

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from operator import attrgetter
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
@@ -24,7 +23,6 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import (
-    Circumstances,
     Target,
     UpstreamFailure,
 )
@@ -37,7 +35,6 @@ from claude_bridge.core.errors import (
     UpstreamCredentialRefused,
 )
 from claude_bridge.core.events import Finished
-from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
@@ -49,15 +46,12 @@ from claude_bridge.services.exchange.attempt import Outcome
 from claude_bridge.services.exchange.attempt_log import log_adjustment, log_late_failure, log_next
 from claude_bridge.services.exchange.candidates import Candidates
 from claude_bridge.services.exchange.delivery import Delivery
-from claude_bridge.services.exchange.extra_turns import extra_turns
 from claude_bridge.services.exchange.open_attempt import OpenAttempt
 from claude_bridge.services.exchange.opening import Opening
-from claude_bridge.services.exchange.outgoing import upstream_url
 from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.exchange.slow_requests import log_waiting
-from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
     ClientResponse,
     Spender,
@@ -206,14 +200,8 @@ class Exchange:
             return await self._answered_locally(has_failed=False)
         if self._info.body_bytes > HUGE:
             with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
-                await self._read()
+                await self._services.local.read(self._request, self._info)
         return False
-
-    async def _read(self) -> None:
-        """Read the request's messages, in turns of the reactor if there are many."""
-        reading = self._services.pace.read(self._request, self._info.body_bytes)
-        if reading is not None:
-            await reading
 
     async def _take_turn(self) -> Answered | None:
         """Ask the candidates in order until one answers; those that failed are not asked in later turns either.
@@ -356,7 +344,7 @@ class Exchange:
     def _conclude(self, attempt: OpenAttempt, outcome: Outcome) -> Finished | None:
         """Return the end of a good answer, or None if the candidate is to be asked once more; raise a failure."""
         self._downstream.attempt_producing(None)
-        self._observe(attempt)
+        self._services.lessons.observe(attempt)
         if isinstance(outcome, UpstreamFailure):
             self._adjust_or_raise(attempt, outcome)
             return None
@@ -369,7 +357,7 @@ class Exchange:
                 return None
             self._delivery.release()
         log_late_failure(self._recorder.request_id, attempt)
-        self._confirm_adjustments(attempt)
+        self._services.lessons.confirm(attempt, self._candidates.retries.take_confirmed())
         # the downstream's has all turns of the answer
         own = outcome.usage if self._delivery.extra_turns else self._downstream.usage
         attempt.close(self._recorder, "ok", own or self._delivery.counted(attempt))
@@ -377,77 +365,29 @@ class Exchange:
 
     def _adjust_or_raise(self, attempt: OpenAttempt, failure: UpstreamFailure) -> None:
         """Arrange for another way of asking if the refusal shows one; otherwise raise the error for the client."""
-        services, backend, target = self._services, attempt.candidate.backend, attempt.target
         prepared = attempt.prepare()
         advice = prepared.adjust(failure, estimate=attempt.estimate)
         if advice.context_window is not None:
-            services.profiles.profile(backend.name, target.model).saw_window(advice.context_window)
+            self._services.lessons.saw_window(attempt, advice.context_window)
         adjustment = advice.adjustment
         if adjustment is not None and not self._delivery.begun and self._candidates.retries.apply(adjustment):
             log_adjustment(self._recorder.request_id, attempt, adjustment)
             attempt.close(self._recorder, "refused", None)
             return
-        circumstances = Circumstances(
-            backend=backend.name,
-            url=shown(upstream_url(backend, prepared)),
-            model=self._info.model,
-            forwarded=attempt.lease.forwarded,
-            estimate=attempt.estimate,
-            scrub=self._scrub,
-            names=services.redactor.words,
-            section=attempt.candidate.section,
-        )
-        explanation = prepared.explain(failure, circumstances)
+        explainer, model = self._services.explainer, self._info.model
+        explanation = explainer.explain(failure, attempt, prepared, model, self._credential)
         self._log_reason = explanation.log_reason
         raise explanation.error
 
-    def _observe(self, attempt: OpenAttempt) -> None:
-        """Use what the answer reveals about a backend whose dialect is not decided yet."""
-        backend, detection = attempt.candidate.backend, self._services.detection
-        if detection.is_undecided(backend):
-            detection.observe(backend, attempt.attempt.clues())
-
-    def _confirm_adjustments(self, attempt: OpenAttempt) -> None:
-        """Remember the adjustments with which the request was answered."""
-        adjustments = self._candidates.retries.take_confirmed()
-        if adjustments:
-            profile = self._services.profiles.profile(attempt.candidate.backend.name, attempt.target.model)
-            for adjustment in filter(attrgetter("remembered"), adjustments):
-                profile.learn(adjustment)
-
-    async def _answered_locally(self, *, has_failed: bool) -> bool:
-        """Read the request and answer it if it needs no backend; return whether this was one. Raises `InvalidRequest`.
-
-        If a backend has failed that might have searched the web, its error says more than that the bridge cannot.
-        """
-        services = self._services
-        await self._read()
-        if not self._delivery.extra_turns:
-            limits = services.config.limits
-            self._delivery.needs(extra_turns(self._request, services.search, limits, services.random_bytes))
-        parsing.check_supported(self._request)
-        events = parsing.local_answer(self._request, searches=services.search is not None)
-        if events is None:
-            return False
-        if has_failed and self._request.max_tokens != 0:
-            raise InvalidRequest(parsing.NO_WEB_SEARCH)
-        self._downstream.attempt_started(
-            served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
-        )
-        self._downstream.emit(events)
-        return True
+    def _answered_locally(self, *, has_failed: bool) -> Awaitable[bool]:
+        """Return whether the request was answered without a backend; ``has_failed`` is whether one has failed."""
+        return self._services.local.answer(self._request, self._info, self._delivery, has_failed=has_failed)
 
     def _learn(self, answered: Answered) -> None:
         """Learn from the prompt's true length."""
         usage = answered.finished.usage
         if usage is not None:
             self._prompt.learn(answered.candidate.backend.name, answered.target, usage)
-
-    def _scrub(self, text: str) -> str:
-        """Return ``text`` without known credentials. The client's own may have been displaced: it is learned again."""
-        if self._credential is not None:
-            self._services.redactor.learn(self._credential.reveal())
-        return self._services.redactor(text)
 
     def _abort(self, attempt: OpenAttempt) -> None:
         """Close an attempt that ends without an outcome: the client left, or our own code raised."""

@@ -15,7 +15,10 @@ from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
 from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
 from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.backend_slots import BackendSlots
+from claude_bridge.services.exchange.explainer import Explainer
 from claude_bridge.services.exchange.hints import Hints
+from claude_bridge.services.exchange.lessons import Lessons
+from claude_bridge.services.exchange.local_answers import LocalAnswers
 from claude_bridge.services.exchange.planner import Planner
 from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import Budgets, Documents, Records, SearchEngine, UpstreamClient
@@ -34,6 +37,9 @@ class Services:
     :ivar seconds: a monotonic clock.
     :ivar unix_time: the wall clock.
     :ivar planner: makes the plans of requests.
+    :ivar local: answers what needs no backend.
+    :ivar explainer: makes the errors for clients out of what backends report.
+    :ivar lessons: enters what attempts have shown.
     :ivar answer_limits: how much of an answer may be held.
     """
 
@@ -60,11 +66,26 @@ class Services:
     prices: AttemptPrices = NO_PRICES
     budgets: Budgets = NO_BUDGETS
     planner: Planner = field(init=False)
+    local: LocalAnswers = field(init=False)
+    explainer: Explainer = field(init=False)
+    lessons: Lessons = field(init=False)
     answer_limits: AnswerLimits = field(init=False)
 
     @planner.default
     def _make_planner(self) -> Planner:
         return Planner(self.resolver, self.budgets)
+
+    @local.default
+    def _make_local(self) -> LocalAnswers:
+        return LocalAnswers(self.pace, self.config.limits, self.search, self.random_bytes)
+
+    @explainer.default
+    def _make_explainer(self) -> Explainer:
+        return Explainer(self.redactor)
+
+    @lessons.default
+    def _make_lessons(self) -> Lessons:
+        return Lessons(self.profiles, self.detection)
 
     @answer_limits.default
     def _take_limits(self) -> AnswerLimits:
