@@ -22,10 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.backend_api import (
-    Target,
-    UpstreamFailure,
-)
+from claude_bridge.core.backend_api import Target, UpstreamFailure
 from claude_bridge.core.errors import (
     BillingRefused,
     BridgeError,
@@ -52,10 +49,7 @@ from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.exchange.slow_requests import log_waiting
-from claude_bridge.services.interfaces import (
-    ClientResponse,
-    Spender,
-)
+from claude_bridge.services.interfaces import ClientResponse, Spender
 from claude_bridge.services.keys.client_limits import Allowance
 from claude_bridge.services.pace import HUGE
 
@@ -119,6 +113,16 @@ class Exchange:
     def _make_delivery(self) -> Delivery:
         return Delivery(self._downstream)
 
+    @property
+    def _request(self) -> MessagesRequest:
+        """The client's request, decoded."""
+        return self._asked.request
+
+    @property
+    def _spender(self) -> Spender:
+        """Who spends what it uses."""
+        return Spender(key=self._recorder.client, session=self._info.session, agent=self._info.agent)
+
     def start(self) -> None:
         """Begin; the answer, or an error, goes to the downstream."""
         self._running = Deferred.fromCoroutine(self._run())
@@ -175,33 +179,6 @@ class Exchange:
             if not await self._delivery.resolve():
                 return None
             self._delivery.next_turn()
-
-    async def _make_plan(self) -> Plan:
-        """Return the plan; raise `BudgetSpent` if a budget refuses the request, `KeyLimited` if a limit does."""
-        facts, recorder = RoutingFacts(self._request, self._info), self._recorder
-        plan = await self._services.planner.plan(
-            self._info.model, facts, self._credential, self._spender, recorder.request_id
-        )
-        if self._allowance is not None:  # a request that nothing may serve counts for nothing
-            self._allowance.begin(lambda: facts.tokens)
-        return plan
-
-    def _follow(self, plan: Plan) -> None:
-        """Begin with the models of a plan."""
-        self._recorder.plan = plan
-        self._candidates = Candidates.of(plan, self._services.affinity, self._recorder.requester, self._info)
-
-    async def _needs_no_backend(self) -> bool:
-        """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
-
-        A huge one is read in any case, in turns: its images are looked for.
-        """
-        if self._asked.original is None:
-            return await self._answered_locally(has_failed=False)
-        if self._info.body_bytes > HUGE:
-            with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
-                await self._services.local.read(self._request, self._info)
-        return False
 
     async def _take_turn(self) -> Answered | None:
         """Ask the candidates in order until one answers; those that failed are not asked in later turns either.
@@ -311,16 +288,6 @@ class Exchange:
         hint = self._services.hints.of(ending.error, candidate, self._credential)
         return ending.error if hint is None else await hint
 
-    @property
-    def _request(self) -> MessagesRequest:
-        """The client's request, decoded."""
-        return self._asked.request
-
-    @property
-    def _spender(self) -> Spender:
-        """Who spends what it uses."""
-        return Spender(key=self._recorder.client, session=self._info.session, agent=self._info.agent)
-
     def _open(self, candidate: Candidate) -> Awaitable[OpenAttempt]:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
         return Opening(
@@ -379,16 +346,6 @@ class Exchange:
         self._log_reason = explanation.log_reason
         raise explanation.error
 
-    def _answered_locally(self, *, has_failed: bool) -> Awaitable[bool]:
-        """Return whether the request was answered without a backend; ``has_failed`` is whether one has failed."""
-        return self._services.local.answer(self._request, self._info, self._delivery, has_failed=has_failed)
-
-    def _learn(self, answered: Answered) -> None:
-        """Learn from the prompt's true length."""
-        usage = answered.finished.usage
-        if usage is not None:
-            self._prompt.learn(answered.candidate.backend.name, answered.target, usage)
-
     def _abort(self, attempt: OpenAttempt) -> None:
         """Close an attempt that ends without an outcome: the client left, or our own code raised."""
         attempt.stop()
@@ -397,6 +354,43 @@ class Exchange:
         else:
             fault = InternalFault("internal error of the bridge")
             attempt.close(self._recorder, fault.outcome, None, fault)
+
+    async def _needs_no_backend(self) -> bool:
+        """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
+
+        A huge one is read in any case, in turns: its images are looked for.
+        """
+        if self._asked.original is None:
+            return await self._answered_locally(has_failed=False)
+        if self._info.body_bytes > HUGE:
+            with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
+                await self._services.local.read(self._request, self._info)
+        return False
+
+    def _answered_locally(self, *, has_failed: bool) -> Awaitable[bool]:
+        """Return whether the request was answered without a backend; ``has_failed`` is whether one has failed."""
+        return self._services.local.answer(self._request, self._info, self._delivery, has_failed=has_failed)
+
+    async def _make_plan(self) -> Plan:
+        """Return the plan; raise `BudgetSpent` if a budget refuses the request, `KeyLimited` if a limit does."""
+        facts, recorder = RoutingFacts(self._request, self._info), self._recorder
+        plan = await self._services.planner.plan(
+            self._info.model, facts, self._credential, self._spender, recorder.request_id
+        )
+        if self._allowance is not None:  # a request that nothing may serve counts for nothing
+            self._allowance.begin(lambda: facts.tokens)
+        return plan
+
+    def _follow(self, plan: Plan) -> None:
+        """Begin with the models of a plan."""
+        self._recorder.plan = plan
+        self._candidates = Candidates.of(plan, self._services.affinity, self._recorder.requester, self._info)
+
+    def _learn(self, answered: Answered) -> None:
+        """Learn from the prompt's true length."""
+        usage = answered.finished.usage
+        if usage is not None:
+            self._prompt.learn(answered.candidate.backend.name, answered.target, usage)
 
     def _fault(self, cause: BaseException) -> InternalFault:
         """Log a fault of our own and return an error without details for the client."""
