@@ -30,9 +30,9 @@ from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
-from claude_bridge.services.exchange.exchange import Services
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.interfaces import BudgetStates, RequestRecord
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.profiles import ModelProfiles

@@ -9,7 +9,7 @@ from attrs import define, evolve, frozen
 
 from claude_bridge.core import backend_api as api
 from claude_bridge.core.conversation import NO_DOCUMENTS, text_of
-from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamServerError
+from claude_bridge.core.errors import BridgeError, NotFound, UpstreamCut, UpstreamServerError
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage, Verbatim
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
@@ -240,6 +240,12 @@ class MirrorRequest(EchoRequest):
     def reader(self, limits: api.AnswerLimits, random_bytes: RandomBytes) -> MirrorReader:  # noqa: ARG002 - the seam's
         """Make the reader."""
         return MirrorReader()
+
+    def explain(self, failure: api.UpstreamFailure, circumstances: api.Circumstances) -> api.Explanation:
+        """Know no model after a 404, which the log is to say in other words."""
+        if failure.status == 404:
+            return api.Explanation(error=NotFound("there is no such model"), log_reason="mirror: 404")
+        return super().explain(failure, circumstances)
 
 
 @define

@@ -28,10 +28,11 @@ from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
-from claude_bridge.services.exchange.exchange import Exchange, Services
+from claude_bridge.services.exchange.exchange import Exchange
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.interfaces import ModelLists, Requester
 from claude_bridge.services.keys.client_limits import ClientLimits
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -70,6 +71,13 @@ context_window = 100000
 [route:default]
 models = glm
 """
+
+ROUTED = (
+    ONE.replace("models = glm", "models = glm, second")
+    + "[backend:spare]\nurl = http://spare:8000/v1\n"
+    + "[model:second]\nbackend = spare\nname = Second\ncontext_window = 200000\n"
+)
+"""The same with a second model at another backend."""
 
 LONGEST_PAUSE = DIRECT.patience
 """Seconds after which the same model is asked again, if it is at all."""
@@ -283,3 +291,12 @@ class Stage:
         """Return the outcomes of the one finished request's attempts, its own last."""
         (record,) = self.records.requests
         return (*(attempt.outcome for attempt in record.attempts), record.outcome)
+
+
+class DeafDownstream(FakeClientResponse):
+    """A downstream with a bug where it learns who answers."""
+
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Break."""
+        del served_by, model, show_reasoning, input_tokens
+        raise RuntimeError("bug")

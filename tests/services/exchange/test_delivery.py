@@ -1,17 +1,32 @@
-"""Tests for `claude_bridge.services.exchange.delivery`: one turn's events on their way to the client."""
+"""Tests for `claude_bridge.services.exchange.delivery`: a request's events on their way to the client."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
-from twisted.internet.defer import Deferred
+from attrs import define
+from msgspec import structs
+from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.core.backend_api import Prepared
-from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, Started, TextDelta, ToolCallStarted
+from claude_bridge.core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallStarted,
+    Usage,
+)
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.client_request import AskedRequest
+from claude_bridge.core.messages_api.parsing import decode
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import Emit, ExtraTurn
+from claude_bridge.services.exchange.open_attempt import OpenAttempt
 from claude_bridge.testing.fakes import FakeClientResponse
 
 END = Finished(FinishReason.STOPPED)
@@ -57,10 +72,62 @@ class Upper:
         return ()
 
 
+class Held(Upper):
+    """An extra turn that has held back the end of the answer.
+
+    :ivar end: the end of the answer; None to ask the model once more.
+    """
+
+    def __init__(self, end: Finished | None, fallback: Sequence[Event] = ()) -> None:
+        self.pending, self.end, self._fallback = True, end, fallback
+
+    def resolve(self, emit: Emit) -> Deferred[Finished | None]:
+        """Announce it, and return the end."""
+        self.pending = False
+        emit([TextDelta("searching")])
+        return succeed(self.end)
+
+    def fallback(self) -> Sequence[Event]:
+        """Return what is to be delivered instead of a turn that failed."""
+        return self._fallback
+
+
+class Signed(Upper):
+    """An extra turn that adds to the request, and lets every event pass."""
+
+    def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+        """Add to the answer's limit what the prompt has."""
+        return structs.replace(asked, max_tokens=estimate)
+
+    def filter(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return them all."""
+        return events
+
+
+@define
+class SpokenAttempt:
+    """An attempt whose model has said something."""
+
+    first_token: float | None = 1.0
+    reported_usage: Usage | None = None
+
+
+@define
+class CountedAttempt:
+    """What is counted of an attempt."""
+
+    attempt: SpokenAttempt
+    estimate: int = 50
+
+
 def delivery(*extra_turns: ExtraTurn, is_first_turn: bool = True) -> tuple[Delivery, FakeClientResponse]:
     """Make a delivery and its client."""
     client = FakeClientResponse()
-    return Delivery(client, extra_turns, is_first_turn), client
+    made = Delivery(client)
+    made.needs(extra_turns)
+    if not is_first_turn:
+        made.next_turn()
+    return made, client
 
 
 class DeliveryTests:
@@ -133,3 +200,95 @@ class EmptyAnswerTests:
         client.content_started = True
         later.deliver(EMPTY)
         assert (later.begun, later.holds_empty_answer) == (False, True)
+
+    def test_nothing_of_a_failed_attempt_counts(self) -> None:
+        """When the turn begins again, what a failed attempt has brought is forgotten."""
+        made, client = delivery(is_first_turn=False)
+        made.deliver([TextDelta("a")])
+        made.begin()
+        made.deliver(EMPTY)
+        assert (made.begun, made.holds_empty_answer, made.turn) == (False, True, 1)
+        made.begin()
+        assert not made.holds_empty_answer
+        assert client.events == [TextDelta("a")]
+
+
+class PassThroughTests:
+    """An attempt at a backend that speaks the clients' own API."""
+
+    def test_for_one_attempt(self) -> None:
+        """Extra turns see nothing of it, and the next attempt's events again."""
+        made, client = delivery(Upper())
+        made.pass_through()
+        made.deliver([TextDelta("a")])
+        made.begin()
+        made.deliver([TextDelta("b")])
+        assert client.events == [TextDelta("a"), TextDelta("B")]
+
+
+class TurnTests:
+    """The turns of the model."""
+
+    ASKED = AskedRequest(
+        decode(b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}'), "s"
+    )
+
+    def test_request(self) -> None:
+        """A turn's request has what extra turns add; without any it is the client's own."""
+        made, _ = delivery(Signed())
+        asked = made.request(self.ASKED, 7)
+        assert (asked.request.max_tokens, asked.session, asked.request.model) == (7, "s", "m")
+        made, _ = delivery(Upper())
+        assert made.request(self.ASKED, 7) is self.ASKED
+
+    async def _resolved(self, *extra_turns: ExtraTurn) -> tuple[bool, Sequence[Event]]:
+        made, client = delivery(*extra_turns)
+        return await made.resolve(), client.events
+
+    def test_resolve(self) -> None:
+        """The end of the answer goes through the extra turns that follow, unless the model is asked once more."""
+        searching = TextDelta("searching")
+        for extra_turns, expected in (
+            ((Upper(),), (False, [])),
+            ((Held(None), Upper()), (True, [searching])),
+            ((Held(END),), (False, [searching, END])),
+            ((Held(END), Signed()), (False, [searching, END])),
+            ((Held(END), Upper()), (False, [searching])),
+            ((Held(END), Held(None)), (True, [searching, searching])),
+        ):
+            found: list[tuple[bool, Sequence[Event]]] = []
+            Deferred.fromCoroutine(self._resolved(*extra_turns)).addCallback(found.append)
+            assert found == [expected]
+
+    def test_is_pending(self) -> None:
+        """It is known whether there is something to resolve."""
+        assert delivery(Upper(), Held(None))[0].is_pending
+        assert not delivery(Upper())[0].is_pending
+
+    def test_fall_back(self) -> None:
+        """An earlier answer is delivered instead of a turn that failed without content; else there is nothing."""
+        made, client = delivery(Held(None, fallback=[END]), is_first_turn=False)
+        assert made.fall_back()
+        assert client.events == [END]
+        assert not delivery(Upper())[0].fall_back()
+        made, client = delivery(Held(None, fallback=[END]))
+        made.deliver([TextDelta("a")])
+        assert not made.fall_back()
+
+    def test_own_counts(self) -> None:
+        """In a later turn the answer's tokens are those that it has had since, if the model has said a word."""
+        made, client = delivery()
+        client.usage = Usage(100, 30, estimated=True)
+        attempt = cast(OpenAttempt, CountedAttempt(SpokenAttempt()))
+        assert made.counted(attempt) is client.usage
+        made.next_turn()
+        client.usage = Usage(100, 45, estimated=True)
+        assert made.counted(attempt) == Usage(50, 15, estimated=True)
+        assert made.counted(cast(OpenAttempt, CountedAttempt(SpokenAttempt(None)))) is None
+
+    def test_reported_counts(self) -> None:
+        """The backend's own counts of a failed attempt are worth more than the bridge's."""
+        made, client = delivery()
+        client.usage = Usage(100, 30, estimated=True)
+        reported = Usage(900, 100)
+        assert made.counted(cast(OpenAttempt, CountedAttempt(SpokenAttempt(None, reported)))) is reported

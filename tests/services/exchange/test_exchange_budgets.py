@@ -23,6 +23,7 @@ from claude_bridge.services.accounting.budgets import ConfiguredBudgets
 from claude_bridge.services.accounting.fan_out import FanOut
 from claude_bridge.services.accounting.prices import ListedPrices, Pricing
 from claude_bridge.services.exchange.exchange import Exchange
+from claude_bridge.services.exchange.opening import Opening
 from claude_bridge.services.interfaces import Requester
 from claude_bridge.testing.chat import ToolCall, chat_stream, token_usage
 from claude_bridge.testing.fakes import FakeClientResponse, HeldSearch
@@ -268,7 +269,7 @@ class HoldingTests:
         """A fault before the request is sent gives back what was held a moment before."""
         office = Office(ALL)
 
-        monkeypatch.setattr(Exchange, "_prepare_attempt", broken)
+        monkeypatch.setattr(Opening, "_prepare", broken)
         office.ask()
         assert office.stage.error.outcome == "internal_fault"
         office.assert_nothing_is_held()

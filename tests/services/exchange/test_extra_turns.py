@@ -166,55 +166,6 @@ class SearchTests:
         assert (usage.input_tokens, usage.output_tokens, usage.web_search_requests) == (300, 30, 1)
 
 
-class DocumentTests:
-    """PDF for backends that take no files."""
-
-    def ask(self, stage: Stage) -> Any:
-        """Ask about the document."""
-        return stage.run(messages=[{"role": "user", "content": [DOCUMENT, {"type": "text", "text": "What?"}]}])
-
-    def test_text_first(self) -> None:
-        """The text is taken out before the backend is asked, and the model reads it."""
-        stage = Stage()
-        self.ask(stage)
-        assert stage.documents.asked == ["JVBERi0="]
-        assert not stage.client.calls
-        stage.documents.give("[page 1]\nGrowth was 5 %.")
-        assert "Growth was 5 %." in stage.sent["messages"][0]["content"]
-        assert "Report" in stage.sent["messages"][0]["content"]
-
-    def test_client_is_told(self) -> None:
-        """The client's side knows who will answer while documents are read, so that pings can flow."""
-        stage = Stage()
-        self.ask(stage)
-        assert [started["served_by"] for started in stage.downstream.started] == ["box/zai/GLM"]
-
-    def test_once_a_request(self) -> None:
-        """What was read is kept for the retries of the same request."""
-        stage = Stage()
-        self.ask(stage)
-        stage.documents.give("text")
-        stage.call.head()
-        stage.call.data(*chat_stream(text=""))
-        assert len(stage.client.calls) == 2
-        assert len(stage.documents.asked) == 1
-
-    def test_client_leaves(self) -> None:
-        """A client that leaves meanwhile ends the reading, and no backend is asked."""
-        stage = Stage()
-        run = self.ask(stage)
-        run.cancel()
-        assert stage.documents.left == 1
-        assert not stage.client.calls
-
-    def test_files_pass(self) -> None:
-        """A model that takes files gets the file."""
-        stage = Stage(configured(ONE.replace("context_window = 100000", "pdf = file")))
-        self.ask(stage)
-        assert not stage.documents.asked
-        assert stage.sent["messages"][0]["content"][0]["type"] == "file"
-
-
 class ShapeTests:
     """Answers of a required shape from a backend that does not see to it."""
 

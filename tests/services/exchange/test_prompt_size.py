@@ -13,13 +13,14 @@ from claude_bridge.core.anthropic_backend.backend import MessagesTarget
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.parsing import decode
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.tokens.request_count import MAX_BYTES_AT_ONCE
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
-from claude_bridge.services.pace import Pace
+from claude_bridge.services.pace import HUGE, Pace
 from tests.services.exchange.stage import DOCUMENT, asking
 
 SMALL = ChatTarget(model="m", context_window=2000, truncates=True)
@@ -105,3 +106,21 @@ class DocumentTests:
         assert made.estimate("b", taking) > 300 * 1500
         made.learn("b", reading, Usage(input_tokens=1100))
         assert made.estimate("b", reading) == pytest.approx(1100, rel=0.01)
+
+
+class WorkTests:
+    """What must be done to a request before it is sent."""
+
+    def test_once_for_each_level(self) -> None:
+        """The schemas of tools are worked on once for each level that a model needs."""
+        made = prompt("hi", tools=[{"name": "t", "input_schema": {"type": "object"}}])
+        asked = AskedRequest(decode(json.dumps(asking()).encode()))
+        bare, strict = ChatTarget(model="m", schema="bare"), ChatTarget(model="n", schema="gemini")
+        assert made.pending_work(ChatTarget(model="m"), asked) is None
+        for target in (bare, strict):
+            assert made.pending_work(target, asked) is not None
+            assert made.pending_work(target, asked) is None
+
+    def test_huge(self) -> None:
+        """A huge request is known as such."""
+        assert (prompt("x" * HUGE).is_huge, prompt("x").is_huge) == (True, False)

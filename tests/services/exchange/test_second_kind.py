@@ -218,6 +218,14 @@ class PassThroughTests:
         assert all(call.request.url.startswith("http://first") for call in stage.client.calls)
         assert isinstance(stage.error, UpstreamServerError)
 
+    def test_reason_of_the_next(self) -> None:
+        """The records give the reason of the error that the client gets, not that of an earlier failure."""
+        stage = self.stage()
+        stage.run("sk", messages=[{"role": "user", "content": [{"no": "type"}]}])
+        stage.call.answer(b"", status=404)
+        (record,) = stage.records.requests
+        assert (record.outcome, record.reason) == ("invalid_request", stage.error.message)
+
     def test_the_first_cannot(self) -> None:
         """A request that only such a backend can honour reaches it, wherever it stands in the route."""
         stage = self.stage("echo", "mirror")

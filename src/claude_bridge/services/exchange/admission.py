@@ -13,7 +13,9 @@ from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
-from claude_bridge.services.exchange.exchange import Exchange, Services
+from claude_bridge.services.exchange.exchange import Exchange
+from claude_bridge.services.exchange.recorder import RequestRecorder
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.interfaces import ClientResponse, Requester, Sweep
 from claude_bridge.services.keys.client_limits import ClientLimits
 
@@ -71,17 +73,27 @@ class AdmissionControl:
         limit = self.services.config.limits.max_streams
         if self.running.exchanges >= limit:
             raise BridgeOverloaded(f"the bridge already serves {limit} requests; try again shortly", retry_after=1.0)
+        services = self.services
+        allowance = self.limits.allowance(services.config.keys.get(client.name))
+        recorder = RequestRecorder(
+            records=services.records,
+            request_id=request_id,
+            seconds=services.seconds,
+            unix_time=services.unix_time,
+            started=services.seconds(),
+            client=client.name,
+            peer=client.peer,
+            owner=client.owner,
+            prices=services.prices,
+        )
         exchange = Exchange(
-            services=self.services,
+            services=services,
             asked=asked,
             info=info,
             credential=client.credential,
             downstream=downstream,
-            request_id=request_id,
-            client_name=client.name,
-            peer=client.peer,
-            owner=client.owner,
-            allowance=self.limits.allowance(self.services.config.keys.get(client.name)),
+            recorder=recorder,
+            allowance=allowance,
             on_end=self._ended,
         )
         if not self._active:

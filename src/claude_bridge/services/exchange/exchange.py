@@ -12,26 +12,17 @@ same request is sent once more, and what passes by itself, or with another key, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from operator import attrgetter
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.backend_api import (
-    AnswerLimits,
-    Circumstances,
-    Prepared,
-    Target,
-    UpstreamFailure,
-)
+from claude_bridge.core.backend_api import Target, UpstreamFailure
 from claude_bridge.core.errors import (
     BillingRefused,
     BridgeError,
@@ -40,113 +31,29 @@ from claude_bridge.core.errors import (
     InvalidRequest,
     UpstreamCredentialRefused,
 )
-from claude_bridge.core.events import Event, Finished, Usage
-from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.events import Finished
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
-from claude_bridge.core.messages_api.memory_weight import note_passed_on
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
-from claude_bridge.core.messages_api.to_conversation import shows_thinking
-from claude_bridge.core.redaction import Redactor
-from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
-from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
-from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
-from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
-from claude_bridge.services.backend_slots import BackendSlots, Slot
+from claude_bridge.core.retry import Failed, Move, Situation, Verdict
 from claude_bridge.services.callbacks import do_nothing
-from claude_bridge.services.exchange.attempt import Attempt, Outcome
+from claude_bridge.services.exchange.attempt import Outcome
+from claude_bridge.services.exchange.attempt_log import log_adjustment, log_late_failure, log_next
+from claude_bridge.services.exchange.candidates import Candidates
 from claude_bridge.services.exchange.delivery import Delivery
-from claude_bridge.services.exchange.extra_turns import ExtraTurn, extra_turns
-from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
-from claude_bridge.services.exchange.plan import Candidate, Plan, Step
+from claude_bridge.services.exchange.open_attempt import OpenAttempt
+from claude_bridge.services.exchange.opening import Opening
+from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.prompt_size import PromptSize
-from claude_bridge.services.exchange.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
-from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.exchange.recorder import RequestRecorder
+from claude_bridge.services.exchange.services import Services
 from claude_bridge.services.exchange.slow_requests import log_waiting
-from claude_bridge.services.fetch import shown
-from claude_bridge.services.interfaces import (
-    Budgets,
-    ClientResponse,
-    Documents,
-    Records,
-    SearchEngine,
-    Spender,
-    TurnOwner,
-    UpstreamClient,
-)
+from claude_bridge.services.interfaces import ClientResponse, Spender
 from claude_bridge.services.keys.client_limits import Allowance
-from claude_bridge.services.keys.key_ring import KeyRing, Lease
-from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.services.knowledge.profiles import ModelProfiles
-from claude_bridge.services.knowledge.window_warnings import WindowWarnings
-from claude_bridge.services.pace import HUGE, Pace
+from claude_bridge.services.pace import HUGE
 
 _log = Logger()
-
-
-@frozen(kw_only=True)
-class Services:
-    """What every exchange of one configuration needs."""
-
-    config: Config
-    client: UpstreamClient
-    resolver: CandidateResolver
-    keys: KeyRing
-    affinity: Affinity
-    profiles: ModelProfiles
-    records: Records
-    detection: DialectDetection
-    documents: Documents
-    windows: WindowWarnings
-    slots: BackendSlots
-    pace: Pace
-    hints: Hints
-    search: SearchEngine | None
-    clock: IReactorTime
-    seconds: Callable[[], float]
-    unix_time: Callable[[], float]
-    random_bytes: RandomBytes
-    redactor: Redactor
-    user_agent: str
-    prices: AttemptPrices = NO_PRICES
-    budgets: Budgets = NO_BUDGETS
-    answer_limits: AnswerLimits = field(init=False)
-
-    @answer_limits.default
-    def _take_limits(self) -> AnswerLimits:
-        limits = self.config.limits
-        return AnswerLimits(
-            max_event=limits.max_event, max_held_arguments=limits.max_held_arguments, max_answer=limits.max_answer
-        )
-
-
-@frozen(kw_only=True)
-class OpenAttempt:
-    """An attempt, and what it was made from.
-
-    :ivar slot: its place among the streams of the backend.
-    :ivar asked: the client's request, with everything that extra turns add.
-    :ivar estimate: our estimate of the prompt's tokens.
-    :ivar max_tokens: what an overflow left for the answer, or None.
-    :ivar documents: base64 text of a PDF -> its text.
-    """
-
-    candidate: Candidate
-    target: Target
-    lease: Lease
-    slot: Slot
-    asked: AskedRequest
-    estimate: int
-    max_tokens: int | None
-    documents: Mapping[str, str]
-    attempt: Attempt
-
-    def prepare(self) -> Prepared:
-        """Prepare the upstream request again: it is as large as the client's, so it is not kept for a refusal."""
-        return _prepare(self.asked, self.target, self.estimate, self.max_tokens, self.documents)
 
 
 @frozen
@@ -180,45 +87,16 @@ class Exchange:
     _info: RequestInfo
     _credential: Secret | None
     _downstream: ClientResponse
-    request_id: str
-    client_name: str = ""
-    peer: str = ""
-    owner: str = ""
+    _recorder: RequestRecorder
     _allowance: Allowance | None = None
     on_end: Callable[[Exchange], None] = field(default=do_nothing)
-    _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
-    _plan: Plan = field(init=False)
-    _steps: list[Step] = field(init=False)
-    _conversation: Conversation | None = field(default=None, init=False)
-    _place: Place = field(default=NOWHERE, init=False)
-    _retries: RetryBudget = field(factory=RetryBudget, init=False)
-    _attempt_budget: AttemptBudget | None = field(default=None, init=False)
-    _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
-    _turn: int = field(default=0, init=False)
-    _written_before: int = field(default=0, init=False)
+    _candidates: Candidates = field(init=False)
     _delivery: Delivery = field(init=False)
-    _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
-    _taken: tuple[str, ...] = field(default=(), init=False)
     _client_left: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
-
-    @_recorder.default
-    def _make_recorder(self) -> RequestRecorder:
-        services = self._services
-        return RequestRecorder(
-            records=services.records,
-            request_id=self.request_id,
-            seconds=services.seconds,
-            unix_time=services.unix_time,
-            started=services.seconds(),
-            client=self.client_name,
-            peer=self.peer,
-            owner=self.owner,
-            prices=services.prices,
-        )
 
     @_prompt.default
     def _measure_prompt(self) -> PromptSize:
@@ -230,6 +108,25 @@ class Exchange:
             windows=services.windows,
             pace=services.pace,
         )
+
+    @_delivery.default
+    def _make_delivery(self) -> Delivery:
+        return Delivery(self._downstream)
+
+    @property
+    def _request(self) -> MessagesRequest:
+        """The client's request, decoded."""
+        return self._asked.request
+
+    @property
+    def _spender(self) -> Spender:
+        """Who spends what it uses."""
+        return Spender(key=self._recorder.client, session=self._info.session, agent=self._info.agent)
+
+    @property
+    def _can_change_model(self) -> bool:
+        """Whether another model may still answer."""
+        return not self._delivery.turn and not self._downstream.content_started
 
     def start(self) -> None:
         """Begin; the answer, or an error, goes to the downstream."""
@@ -246,7 +143,7 @@ class Exchange:
     def check(self, now: float) -> None:
         """Log what the request waits for, if it has been without an answer for long."""
         if now >= self._recorder.report_due and not self._downstream.content_started:
-            log_waiting(self.request_id, self._info, self._recorder, now)
+            log_waiting(self._recorder.request_id, self._info, self._recorder, now)
 
     async def _run(self) -> None:
         """Answer the request and end it, whatever happens. This is its outermost frame: no exception leaves it."""
@@ -268,100 +165,24 @@ class Exchange:
             return None
         self._follow(await self._make_plan())
         while True:
-            self._begin_delivery()
             try:
                 answered = await self._take_turn()
             except BridgeError as error:
                 if isinstance(error, BudgetSpent) and error.route:
                     self._follow(self._plan_instead(error))
+                    self._delivery.begin()
                     continue
-                if not self._fall_back():
+                if not self._delivery.fall_back():
                     raise
                 error.__traceback__ = None  # as in `_run`
                 return None
-            if not self._extra_turns:
+            if not self._delivery.extra_turns:
                 return answered
-            is_pending = any(each.pending for each in self._extra_turns)
-            if not is_pending:
-                return None if self._turn else answered
-            if not await self._wants_another_turn():
+            if not self._delivery.is_pending:
+                return None if self._delivery.turn else answered
+            if not await self._delivery.resolve():
                 return None
-            self._turn += 1
-
-    async def _make_plan(self) -> Plan:
-        """Return the plan, which is that of another route if a budget says so; raise `BudgetSpent` if it refuses."""
-        services, instead = self._services, None
-        try:
-            services.budgets.check(self._spender)
-        except BudgetSpent as spent:
-            if spent.route or not await self._may_be_free():
-                instead = self._plan_instead(spent)
-        facts = RoutingFacts(self._request, self._info)
-        plan = instead or await services.resolver.plan(self._info.model, self._credential, facts, self.client_name)
-        if self._allowance is not None:  # a request that nothing may serve counts for nothing
-            self._allowance.begin(lambda: facts.tokens)
-        return plan
-
-    def _plan_instead(self, spent: BudgetSpent) -> Plan:
-        """Return the plan of the route that is taken where a budget is spent; raise the error if there is none."""
-        plan = self._services.resolver.plan_of_route(spent.route, self._credential, self.client_name)
-        if plan is None:
-            raise spent
-        self._taken += (spent.route,)
-        _log.info(
-            "route {route} is taken: {why}",
-            event="budget-route",
-            request_id=self.request_id,
-            route=spent.route,
-            why=spent.message,
-        )
-        return plan
-
-    def _follow(self, plan: Plan) -> None:
-        """Begin with the models of a plan, at the one at which the conversation was answered last.
-
-        Failures of another plan's models do not count, but its requests do.
-        """
-        self._plan = self._recorder.plan = plan
-        self._attempt_budget = None
-        self._conversation, self._place = None, NOWHERE
-        if self._info.session and plan.has_choice:
-            self._conversation = Conversation(self._owner, self._info.session, self._info.agent, plan.route.name)
-            self._place = self._services.affinity.place(self._conversation)
-        self._steps = plan.in_order(self._place.step)
-        self._retries.reset()
-
-    async def _needs_no_backend(self) -> bool:
-        """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
-
-        A huge one is read in any case, in turns: its images are looked for.
-        """
-        if self._asked.original is None:
-            return await self._answered_locally()
-        if self._info.body_bytes > HUGE:
-            with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
-                await self._read()
-        return False
-
-    async def _may_be_free(self) -> bool:
-        """Return whether the request needs a backend only where one gets it as it is, whose turn is not known yet."""
-        if self._asked.original is None:  # `_needs_no_backend` has decided
-            return False
-        with suppress(InvalidRequest):
-            await self._read()
-            return parsing.local_answer(self._request, searches=self._services.search is not None) is not None
-        return False
-
-    async def _read(self) -> None:
-        """Read the request's messages, in turns of the reactor if there are many."""
-        reading = self._services.pace.read(self._request, self._info.body_bytes)
-        if reading is not None:
-            await reading
-
-    def _begin_delivery(self) -> None:
-        self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
-        before = self._downstream.usage if self._turn else None
-        self._written_before = 0 if before is None else before.output_tokens
+            self._delivery.next_turn()
 
     async def _take_turn(self) -> Answered | None:
         """Ask the candidates in order until one answers; those that failed are not asked in later turns either.
@@ -369,11 +190,11 @@ class Exchange:
         None if no backend is needed, which only the clients' own API makes known later than `_answer`.
         """
         while True:
-            candidate = await self._plan.candidate(self._steps[0])
+            candidate = await self._candidates.current()
             unfit = None
             if self._asked.original is not None and not candidate.kind.passes_through:
                 try:
-                    if await self._answered_locally():
+                    if await self._answered_locally(has_failed=self._candidates.has_failed):
                         return None
                 except InvalidRequest as error:
                     error.__traceback__ = None  # as in `_run`
@@ -384,8 +205,7 @@ class Exchange:
                     return answered
             elif self._judge(candidate, unfit).move is not Move.NEXT:
                 raise await self._final_error(candidate, unfit)
-            del self._steps[0]
-            self._retries.reset()
+            self._candidates.next()
 
     async def _ask(self, candidate: Candidate) -> Answered | None:
         """Return the answer of one candidate, which may be asked several times; None if the next one is to be asked."""
@@ -398,7 +218,7 @@ class Exchange:
             verdict = self._judge(candidate, tried)
             if verdict.move is Move.END:
                 raise await self._final_error(candidate, tried)
-            self._begin_delivery()  # nothing of what the failed attempt has brought counts
+            self._delivery.begin()
             if verdict.move is Move.NEXT:
                 return None
             if verdict.after > 0:
@@ -421,7 +241,8 @@ class Exchange:
             raise
         if finished is None:
             return None
-        self._stay(attempt)
+        if not self._delivery.turn:
+            self._candidates.answered(self._services.affinity, attempt.lease.name)
         return Answered(candidate, attempt.target, finished)
 
     def _judge(self, candidate: Candidate, failure: FailedAttempt) -> Verdict:
@@ -429,47 +250,32 @@ class Exchange:
         attempt, outcome, error = failure.attempt, failure.outcome, failure.error
         told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
         if attempt is not None:
-            self._close(attempt, error.outcome, self._counted(attempt), error, told)
-        services, backend, route = self._services, candidate.backend, self._plan.route
-        if self._attempt_budget is None:
-            self._attempt_budget = AttemptBudget(
-                route.patience, route.max_attempts, route.max_wait, self._recorder.started
-            )
+            attempt.close(self._recorder, error.outcome, self._delivery.counted(attempt), error, told)
+        services, backend = self._services, candidate.backend
         target = candidate.target if attempt is None else attempt.target
         # a request that cannot be read has no length, and no key is waited for with it
         tokens = 0 if isinstance(error, InvalidRequest) else self._prompt.estimate(backend.name, target)
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
         # There is no other: it was the client's, or none at all.
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
-        verdict = self._attempt_budget.judge(
-            Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
+        log_reason, self._log_reason = self._log_reason, ""
+        verdict = self._candidates.judge(
+            Failed(error=error, label=candidate.label, window=window, log_reason=log_reason),
             Situation(
                 now=services.seconds(),
                 attempts=self._recorder.attempts,
-                others=len(self._steps) - 1 if self._can_change_model else 0,
+                others=self._candidates.others if self._can_change_model else 0,
                 begun=self._delivery.begun,
                 told=told,
                 key_ready_in=math.inf
                 if only_key
                 else services.keys.ready_in(backend, self._credential, target.model, tokens),
             ),
+            self._recorder.started,
         )
         if verdict.move is not Move.END:
-            self._log_retry(candidate, error, verdict)
+            log_next(self._recorder.request_id, candidate, error, verdict)
         return verdict
-
-    def _log_retry(self, candidate: Candidate, error: BridgeError, verdict: Verdict) -> None:
-        _log.info(
-            "{label}: {outcome}; {move}",
-            event="failed-attempt",
-            request_id=self.request_id,
-            label=candidate.label,
-            backend=candidate.backend.name,
-            model=candidate.target.model,
-            outcome=error.outcome,
-            move="trying again" if verdict.move is Move.AGAIN else "trying the next model",
-            after=round(verdict.after, 3),
-        )
 
     async def _final_error(self, candidate: Candidate, failure: FailedAttempt) -> BridgeError:
         """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one.
@@ -479,299 +285,125 @@ class Exchange:
         """
         if isinstance(failure.error, BudgetSpent) and (failure.error.route or not failure.error.try_next):
             return failure.error
-        assert self._attempt_budget is not None  # noqa: S101 - for the type checker
         if self._can_change_model and not self._delivery.begun:
-            spent = self._attempt_budget.other_route()
+            spent = self._candidates.other_route()
             if spent is not None:
                 return spent
-        ending = self._attempt_budget.ending()
+        ending = self._candidates.ending()
         self._log_reason = ending.log_reason
         if ending.error is not failure.error or not isinstance(failure.outcome, UpstreamFailure):
             return ending.error
         hint = self._services.hints.of(ending.error, candidate, self._credential)
         return ending.error if hint is None else await hint
 
-    def _stay(self, attempt: OpenAttempt) -> None:
-        """Note which model and key answered, for the next request of this conversation."""
-        if self._conversation is not None and not self._turn:
-            step, first = self._steps[0], self._plan.steps[0]
-            self._services.affinity.answered(
-                self._conversation, step.name, attempt.lease.name, is_first_choice=step is first
-            )
-
-    @property
-    def _request(self) -> MessagesRequest:
-        """The client's request, decoded."""
-        return self._asked.request
-
-    @property
-    def _can_change_model(self) -> bool:
-        """Whether another model may still answer."""
-        return not self._turn and not self._downstream.content_started
-
-    @property
-    def _owner(self) -> str:
-        """Whose request it is: the name of the client's key, else its address."""
-        return self.client_name or self.peer
-
-    @property
-    def _spender(self) -> Spender:
-        """Who spends what it uses."""
-        return Spender(key=self.client_name, session=self._info.session, agent=self._info.agent)
-
-    async def _open(self, candidate: Candidate) -> OpenAttempt:
+    def _open(self, candidate: Candidate) -> Awaitable[OpenAttempt]:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
-        pending = self._prompt.pending_documents(candidate.target)
-        if pending:
-            await self._read_documents(candidate, pending)
-        services, backend = self._services, candidate.backend
-        profile = services.profiles.profile(backend.name, candidate.target.model)
-        target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
-        await self._work_ahead(candidate, target)
-        self._log_reason = ""
-        estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
-        slot = services.slots.acquire(backend, self._owner)
-        if isinstance(slot, Deferred):
-            self._recorder.waits(candidate, IN_QUEUE)
-            slot = await self._queued(candidate, estimate, slot)
-        lease: Lease | None = None
-        try:
-            token = services.keys.token(backend)
-            if token is not None:
-                self._announce(candidate, estimate)
-                self._recorder.waits(candidate, FOR_KEY)
-                await token
-            services.budgets.reserve(
-                self.request_id,
-                self._spender,
-                backend,
-                target.model,
-                estimate,
-                has_begun=self._turn > 0,
-                taken=self._taken,
-            )
-            lease = services.keys.lease(
-                backend, self._credential, model=target.model, prefer=self._place.key, tokens=estimate
-            )
-            lease.begin()
-            return self._prepare_attempt(candidate, target, lease, slot, estimate)
-        except BaseException:
-            slot.release()
-            services.budgets.give_up(self.request_id)
-            if lease is not None:
-                lease.abandoned()
-            raise
-
-    def _queued(self, candidate: Candidate, estimate: int, slot: Deferred[Slot]) -> Deferred[Slot]:
-        """Announce that the request waits for a slot, which is given up if that fails."""
-        try:
-            self._announce(candidate, estimate)
-        except Exception:
-            slot.addErrback(do_nothing)
-            slot.cancel()
-            raise
-        return slot
-
-    def _prepare_attempt(
-        self, candidate: Candidate, target: Target, lease: Lease, slot: Slot, estimate: int
-    ) -> OpenAttempt:
-        """Return the attempt of a candidate that may be asked."""
-        services, documents = self._services, self._prompt.texts
-        max_tokens = self._retries.max_tokens_for(target)
-        if candidate.kind.passes_through:
-            asked = self._asked
-            self._delivery.pass_through()
-            note_passed_on(self._request)
-        else:
-            asked = self._turn_request(estimate)
-        prepared = _prepare(asked, target, estimate, max_tokens, documents)
-        for extra_turn in self._delivery.extra_turns:
-            extra_turn.sent(prepared)
-        if prepared.dropped_keywords:
-            self._log_dropped_keywords(candidate, prepared.dropped_keywords)
-        reader = prepared.reader(services.answer_limits, services.random_bytes)
-        request = upstream_request(
-            candidate.backend, prepared, lease.secret, services.user_agent, forwarded=lease.forwarded
-        )
-        attempt = Attempt(candidate.kind, reader, self._delivery, request, services.seconds, services.unix_time)
-        return OpenAttempt(
+        return Opening(
+            services=self._services,
+            asked=self._asked,
+            spender=self._spender,
+            credential=self._credential,
+            recorder=self._recorder,
+            prompt=self._prompt,
+            delivery=self._delivery,
+            candidates=self._candidates,
             candidate=candidate,
-            target=target,
-            lease=lease,
-            slot=slot,
-            asked=asked,
-            estimate=estimate,
-            max_tokens=max_tokens,
-            documents=documents,
-            attempt=attempt,
-        )
+        ).open()
 
     def _send(self, attempt: OpenAttempt) -> Deferred[Outcome]:
         """Send an attempt; the Deferred fires with its outcome."""
         self._recorder.attempt_started(attempt.attempt, attempt.candidate)
-        self._announce(attempt.candidate, attempt.estimate)
+        self._delivery.announce(attempt.candidate, self._request, attempt.estimate)
         return attempt.attempt.start(self._services.client)
-
-    async def _read_documents(self, candidate: Candidate, documents: list[str]) -> None:
-        """Read documents, in base64, that a candidate needs as text."""
-        self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
-        self._recorder.waits(candidate, READING_DOCUMENTS)
-        if self._info.body_bytes > HUGE:
-            await self._services.pace.next_turn()  # their digests take as long as the estimate
-        client = TurnOwner(self._owner, self._info.session)
-        reading = [self._services.documents.text(each, client) for each in documents]
-        texts: list[str] = await gatherResults(reading, consumeErrors=True)
-        self._prompt.add_texts(dict(zip(documents, texts, strict=True)))
-
-    async def _work_ahead(self, candidate: Candidate, target: Target) -> None:
-        """Do what the kind of backend does to a large request before it is prepared, in turns of the reactor."""
-        work = target.preparation(self._asked)
-        if work is None or work.key in self._work_done:
-            return
-        self._work_done |= {work.key}
-        ready = Deferred.fromCoroutine(self._services.pace.finish(work.step))
-        if not ready.called:
-            self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
-        await ready
-
-    def _turn_request(self, estimate: int) -> AskedRequest:
-        """Return the request of this turn: the client's with everything that extra turns add."""
-        asked = self._request
-        for extra_turn in self._extra_turns:
-            asked = extra_turn.request(asked, estimate)
-        return self._asked if asked is self._request else AskedRequest(asked, self._asked.session)
-
-    def _announce(self, candidate: Candidate, estimate: int) -> None:
-        """Announce which candidate will answer; from then on it may commit early and send pings."""
-        if not self._turn:
-            self._downstream.attempt_started(
-                served_by=candidate.label,
-                model=candidate.shown,
-                show_reasoning=_shows_reasoning(candidate, self._request),
-                input_tokens=estimate,
-            )
 
     def _conclude(self, attempt: OpenAttempt, outcome: Outcome) -> Finished | None:
         """Return the end of a good answer, or None if the candidate is to be asked once more; raise a failure."""
         self._downstream.attempt_producing(None)
-        self._observe(attempt)
+        self._services.lessons.observe(attempt)
         if isinstance(outcome, UpstreamFailure):
             self._adjust_or_raise(attempt, outcome)
             return None
         if isinstance(outcome, BridgeError):
             raise outcome
         if self._delivery.holds_empty_answer:
-            if self._retries.allow("empty"):
+            if self._candidates.retries.allow("empty"):
                 self._delivery.discard()
-                self._close(attempt, "empty", outcome.usage)
+                attempt.close(self._recorder, "empty", outcome.usage)
                 return None
             self._delivery.release()
-        self._log_late_failure(attempt)
-        self._confirm_adjustments(attempt)
-        own = outcome.usage if self._extra_turns else self._downstream.usage  # which has all turns of the answer
-        self._close(attempt, "ok", own or self._counted(attempt))
+        log_late_failure(self._recorder.request_id, attempt)
+        self._services.lessons.confirm(attempt, self._candidates.retries.take_confirmed())
+        # the downstream's has all turns of the answer
+        own = outcome.usage if self._delivery.extra_turns else self._downstream.usage
+        attempt.close(self._recorder, "ok", own or self._delivery.counted(attempt))
         return outcome
 
     def _adjust_or_raise(self, attempt: OpenAttempt, failure: UpstreamFailure) -> None:
         """Arrange for another way of asking if the refusal shows one; otherwise raise the error for the client."""
-        services, backend, target = self._services, attempt.candidate.backend, attempt.target
         prepared = attempt.prepare()
         advice = prepared.adjust(failure, estimate=attempt.estimate)
         if advice.context_window is not None:
-            services.profiles.profile(backend.name, target.model).saw_window(advice.context_window)
+            self._services.lessons.saw_window(attempt, advice.context_window)
         adjustment = advice.adjustment
-        if adjustment is not None and not self._delivery.begun and self._retries.apply(adjustment):
-            _log.info(
-                "backend {backend} rejected {what} for {model}; retried {how}",
-                event="retried",
-                request_id=self.request_id,
-                backend=backend.name,
-                model=target.model,
-                why=adjustment.why,
-                what=adjustment.rejected,
-                how=adjustment.instead,
-            )
-            self._close(attempt, "refused", None)
+        if adjustment is not None and not self._delivery.begun and self._candidates.retries.apply(adjustment):
+            log_adjustment(self._recorder.request_id, attempt, adjustment)
+            attempt.close(self._recorder, "refused", None)
             return
-        circumstances = Circumstances(
-            backend=backend.name,
-            url=shown(upstream_url(backend, prepared)),
-            model=self._info.model,
-            forwarded=attempt.lease.forwarded,
-            estimate=attempt.estimate,
-            scrub=self._scrub,
-            names=services.redactor.words,
-            section=attempt.candidate.section,
-        )
-        explanation = prepared.explain(failure, circumstances)
+        explainer, model = self._services.explainer, self._info.model
+        explanation = explainer.explain(failure, attempt, prepared, model, self._credential)
         self._log_reason = explanation.log_reason
         raise explanation.error
 
-    def _observe(self, attempt: OpenAttempt) -> None:
-        """Use what the answer reveals about a backend whose dialect is not decided yet."""
-        backend, detection = attempt.candidate.backend, self._services.detection
-        if detection.is_undecided(backend):
-            detection.observe(backend, attempt.attempt.clues())
+    def _abort(self, attempt: OpenAttempt) -> None:
+        """Close an attempt that ends without an outcome: the client left, or our own code raised."""
+        attempt.stop()
+        if self._client_left:
+            attempt.abandon(self._recorder, self._delivery.counted(attempt))
+        else:
+            fault = InternalFault("internal error of the bridge")
+            attempt.close(self._recorder, fault.outcome, None, fault)
 
-    def _confirm_adjustments(self, attempt: OpenAttempt) -> None:
-        """Remember the adjustments with which the request was answered."""
-        adjustments = self._retries.take_confirmed()
-        if adjustments:
-            profile = self._services.profiles.profile(attempt.candidate.backend.name, attempt.target.model)
-            for adjustment in filter(attrgetter("remembered"), adjustments):
-                profile.learn(adjustment)
+    async def _needs_no_backend(self) -> bool:
+        """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
 
-    async def _wants_another_turn(self) -> bool:
-        """Resolve the extra turns that held back the end of the answer; return whether the model is asked again.
-
-        If it is not, the end of the answer goes through the extra turns that follow, and to the client.
+        A huge one is read in any case, in turns: its images are looked for.
         """
-        remaining: Sequence[ExtraTurn] = self._extra_turns
-        while True:
-            pending = next((each for each in remaining if each.pending), None)
-            if pending is None:
-                return False
-            finished = await pending.resolve(self._downstream.emit)
-            if finished is None:
-                return True
-            remaining = remaining[remaining.index(pending) + 1 :]
-            events: Sequence[Event] = [finished]
-            for each in remaining:
-                events = each.filter(events)
-            if events:
-                self._downstream.emit(events)
+        if self._asked.original is None:
+            return await self._answered_locally(has_failed=False)
+        if self._info.body_bytes > HUGE:
+            with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
+                await self._services.local.read(self._request, self._info)
+        return False
 
-    def _fall_back(self) -> bool:
-        """Deliver the answer of an earlier turn instead of the one that failed; return whether there was one."""
-        if self._delivery.has_content:
-            return False
-        events = [event for each in self._extra_turns for event in each.fallback()]
-        if events:
-            self._downstream.emit(events)
-        return bool(events)
+    def _answered_locally(self, *, has_failed: bool) -> Awaitable[bool]:
+        """Return whether the request was answered without a backend; ``has_failed`` is whether one has failed."""
+        return self._services.local.answer(self._request, self._info, self._delivery, has_failed=has_failed)
 
-    async def _answered_locally(self) -> bool:
-        """Read the request and answer it if it needs no backend; return whether this was one. Raises `InvalidRequest`.
-
-        If a backend has failed that might have searched the web, its error says more than that the bridge cannot.
-        """
-        services = self._services
-        await self._read()
-        if not self._extra_turns:
-            limits = services.config.limits
-            self._extra_turns = extra_turns(self._request, services.search, limits, services.random_bytes)
-            self._begin_delivery()
-        parsing.check_supported(self._request)
-        events = parsing.local_answer(self._request, searches=services.search is not None)
-        if events is None:
-            return False
-        if self._attempt_budget is not None and self._request.max_tokens != 0:
-            raise InvalidRequest(parsing.NO_WEB_SEARCH)
-        self._downstream.attempt_started(
-            served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
+    async def _make_plan(self) -> Plan:
+        """Return the plan; raise `BudgetSpent` if a budget refuses the request, `KeyLimited` if a limit does."""
+        facts, recorder = RoutingFacts(self._request, self._info), self._recorder
+        plan = await self._services.planner.plan(
+            self._info.model, facts, self._credential, self._spender, recorder.request_id, self._may_be_free
         )
-        self._downstream.emit(events)
-        return True
+        if self._allowance is not None:  # a request that nothing may serve counts for nothing
+            self._allowance.begin(lambda: facts.tokens)
+        return plan
+
+    async def _may_be_free(self) -> bool:
+        """Return whether the request needs a backend only where one gets it as it is, whose turn is not known yet."""
+        if self._asked.original is None:  # `_needs_no_backend` has decided
+            return False
+        return await self._services.local.can_answer(self._request, self._info)
+
+    def _plan_instead(self, spent: BudgetSpent) -> Plan:
+        """Return the plan of the route that a spent budget leads to; raise the error if there is none."""
+        planner, request_id, taken = self._services.planner, self._recorder.request_id, self._candidates.plan.taken
+        return planner.plan_instead(spent, self._credential, self._spender, request_id, taken)
+
+    def _follow(self, plan: Plan) -> None:
+        """Begin with the models of a plan."""
+        self._recorder.plan = plan
+        self._candidates = Candidates.of(plan, self._services.affinity, self._recorder.requester, self._info)
 
     def _learn(self, answered: Answered) -> None:
         """Learn from the prompt's true length."""
@@ -779,85 +411,9 @@ class Exchange:
         if usage is not None:
             self._prompt.learn(answered.candidate.backend.name, answered.target, usage)
 
-    def _scrub(self, text: str) -> str:
-        """Return ``text`` without known credentials. The client's own may have been displaced: it is learned again."""
-        if self._credential is not None:
-            self._services.redactor.learn(self._credential.reveal())
-        return self._services.redactor(text)
-
-    def _log_dropped_keywords(self, candidate: Candidate, dropped: frozenset[str]) -> None:
-        """Log which keywords were dropped from the tools' schemas, once for each new keyword."""
-        backend, model = candidate.backend.name, candidate.target.model
-        profile = self._services.profiles.profile(backend, model)
-        if not dropped <= profile.dropped_keywords:
-            profile.dropped_keywords |= dropped
-            _log.info(
-                "tool schemas for {model} at backend {backend} are sent without {keys}",
-                event="slimmed",
-                model=model,
-                backend=backend,
-                keys=", ".join(sorted(profile.dropped_keywords)),
-            )
-
-    def _log_late_failure(self, attempt: OpenAttempt) -> None:
-        """Log the kind of an error that came after the finish reason; its text may quote the prompt."""
-        failure = attempt.attempt.late_failure
-        if failure is not None:
-            _log.warn(
-                "{model} at backend {backend}: error after the end of an answer, which was delivered unchanged: {why}",
-                event="late_failure",
-                request_id=self.request_id,
-                backend=attempt.candidate.backend.name,
-                model=attempt.candidate.target.model,
-                why=attempt.prepare().describe(failure),
-            )
-
-    def _close(
-        self,
-        attempt: OpenAttempt,
-        outcome: str,
-        usage: Usage | None,
-        error: BridgeError | None = None,
-        told: float | None = None,
-    ) -> None:
-        """Record an attempt that has ended, and report the outcome to its lease.
-
-        ``told``: the seconds that the backend said to wait.
-        """
-        attempt.slot.release()
-        if error is None:
-            attempt.lease.succeeded(0 if usage is None else usage.prompt_tokens + usage.output_tokens)
-        else:
-            attempt.lease.failed(error, retry_after=told)
-        self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, outcome, usage)
-
-    def _abort(self, attempt: OpenAttempt) -> None:
-        """Close an attempt that ends without an outcome: the client left, or our own code raised."""
-        attempt.attempt.close()
-        attempt.slot.release()
-        if self._client_left:
-            attempt.lease.abandoned()
-            usage = self._counted(attempt)
-            self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, "client_left", usage)
-        else:
-            fault = InternalFault("internal error of the bridge")
-            self._close(attempt, fault.outcome, None, fault)
-
-    def _counted(self, attempt: OpenAttempt) -> Usage | None:
-        """Return the counts of an attempt: the backend's own, else the bridge's, without those of earlier turns."""
-        reported = attempt.attempt.reported_usage
-        if reported is not None:
-            return reported
-        usage = self._downstream.usage
-        if not self._turn or usage is None:
-            return usage
-        if attempt.attempt.first_token is None:
-            return None
-        return Usage(attempt.estimate, max(0, usage.output_tokens - self._written_before), estimated=True)
-
     def _fault(self, cause: BaseException) -> InternalFault:
         """Log a fault of our own and return an error without details for the client."""
-        _log.failure("request {request_id} failed", Failure(cause), request_id=self.request_id, event="fault")
+        _log.failure("request {request_id} failed", Failure(cause), request_id=self._recorder.request_id, event="fault")
         return InternalFault("internal error of the bridge")
 
     def _fail(self, error: BridgeError) -> None:
@@ -879,15 +435,3 @@ class Exchange:
             self._allowance.end(self._recorder.tokens)
         self._recorder.request_ended(self._info, self._downstream, outcome, reason)
         on_end(self)
-
-
-def _prepare(
-    asked: AskedRequest, target: Target, estimate: int, max_tokens: int | None, documents: Mapping[str, str]
-) -> Prepared:
-    return target.prepare(asked, estimate=estimate, max_tokens=max_tokens, documents=documents)
-
-
-def _shows_reasoning(candidate: Candidate, asked: MessagesRequest) -> bool:
-    if candidate.show_reasoning == "auto":
-        return shows_thinking(asked.thinking)
-    return candidate.show_reasoning == "always"

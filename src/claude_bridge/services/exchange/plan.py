@@ -61,6 +61,7 @@ class Plan:
 
     :ivar has_choice: whether there are several models or keys, so that it matters where a conversation stays.
     :ivar route: the route, one without a name for a request that goes to the model that it names.
+    :ivar taken: the routes that were taken one after the other because budgets are spent, this one last.
     """
 
     route: Route
@@ -68,6 +69,7 @@ class Plan:
     _resolve: Resolve
     has_choice: bool = field(init=False)
     _candidates: dict[Step, Candidate] = field(factory=dict)
+    taken: tuple[str, ...] = field(default=(), kw_only=True)
 
     @has_choice.default
     def _look_for_a_choice(self) -> bool:

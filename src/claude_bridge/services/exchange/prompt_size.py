@@ -1,19 +1,23 @@
-"""The length of one request's prompt, for the model that gets it; learns from its true length."""
+"""The length of one request's prompt, for the model that gets it; learns from its true length.
+
+What of the prompt must be read or worked on before it is sent is known here too: the length depends on it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Final
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from claude_bridge.core import conversation
-from claude_bridge.core.backend_api import Target
+from claude_bridge.core.backend_api import Preparation, Target
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.tokens import preflight, request_count
@@ -21,7 +25,7 @@ from claude_bridge.core.tokens.estimator import rough_tokens
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
-from claude_bridge.services.pace import Pace
+from claude_bridge.services.pace import HUGE, Pace
 
 MANY_BYTES: Final = 256 * 1024
 """Bytes from which on a request that is passed on is searched for images: in a smaller one they are no great part."""
@@ -45,6 +49,12 @@ class PromptSize:
     _texts_minus_documents: int = field(default=0, init=False)
     _from_size: int | None = field(default=None, init=False)
     _has_media: bool | None = field(default=None, init=False)
+    _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
+
+    @property
+    def is_huge(self) -> bool:
+        """Whether the request is so large that each pass over it takes a turn of the reactor."""
+        return self._info.body_bytes > HUGE
 
     def pending_documents(self, target: Target) -> list[str]:
         """Return the documents, in base64, that ``target`` needs as text and that are not read yet."""
@@ -54,6 +64,14 @@ class PromptSize:
         if not asked.media:
             return []
         return [data for data in conversation.pdfs(asked) if data not in self.texts]
+
+    def pending_work(self, target: Target, asked: AskedRequest) -> Preparation | None:
+        """Return what ``target`` has to be done to the request first, if it was not done yet; it counts as done now."""
+        work = target.preparation(asked)
+        if work is None or work.key in self._work_done:
+            return None
+        self._work_done |= {work.key}
+        return work
 
     def add_texts(self, texts: Mapping[str, str]) -> None:
         """Add the texts of documents that were read."""

@@ -64,6 +64,11 @@ class RequestRecorder:
         return self.started + FIRST_REPORT
 
     @property
+    def requester(self) -> str:
+        """Who makes the request: the name of the client's key, else its address."""
+        return self.client or self.peer
+
+    @property
     def attempts(self) -> int:
         """The number of attempts that have ended."""
         return len(self._attempts)

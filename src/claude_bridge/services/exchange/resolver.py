@@ -120,11 +120,13 @@ class CandidateResolver:
         self._kept.put(key, KeptPlan(plan, now, revisions))
         return plan
 
-    def plan_of_route(self, name: str, credential: Secret | None, client: str = "") -> Plan | None:
-        """Return the plan for a request that takes a route whatever it asked for; an answer bears its model's name.
+    def plan_of_route(
+        self, name: str, credential: Secret | None, client: str = "", *, taken: tuple[str, ...] = ()
+    ) -> Plan | None:
+        """Return the plan for a request that takes a route because a budget is spent; an answer bears its model's name.
 
         None if there is no such route, or its client may use none of the route's models. ``client`` as for `plan`; the
-        routes that its key may take do not matter.
+        routes that its key may take do not matter. ``taken``: the routes that were taken before because of budgets.
         """
         route, scope = self._config.routes.get(name), self.scope(client)
         if route is None:
@@ -134,7 +136,9 @@ class CandidateResolver:
             for step in self._route_steps(route, route.models[0])
             if scope.allows(step.backend.name, step.model.name)
         )
-        return Plan(route, steps, partial(self.resolve, credential=credential)) if steps else None
+        if not steps:
+            return None
+        return Plan(route, steps, partial(self.resolve, credential=credential), taken=(*taken, name))
 
     async def resolve(self, step: Step, credential: Secret | None) -> Candidate:
         """Return the candidate for a step, its model spelled as in the backend's list if that is known."""
