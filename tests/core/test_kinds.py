@@ -19,6 +19,7 @@ from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.responses_api import backend as responses
 from claude_bridge.core.responses_api.answer.reader import Reader as ResponsesReader
 from claude_bridge.core.responses_api.dialect import Generic as ResponsesGeneric
+from claude_bridge.core.responses_api.target import PreparedResponse, ResponsesTarget
 
 SIDES = [
     (backend_api.BackendKind, backend.ChatCompletions),
@@ -28,8 +29,8 @@ SIDES = [
     (backend_api.Preparation, SanitisingWork),
     (backend_api.ServerDialect, Generic),
     (backend_api.BackendKind, responses.ResponsesApi),
-    (backend_api.Target, responses.ResponsesTarget),
-    (backend_api.Prepared, responses.PreparedResponse),
+    (backend_api.Target, ResponsesTarget),
+    (backend_api.Prepared, PreparedResponse),
     (backend_api.AnswerReader, ResponsesReader),
     (backend_api.ServerDialect, ResponsesGeneric),
 ]

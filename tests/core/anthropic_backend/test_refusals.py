@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from claude_bridge.core.anthropic_backend.backend import ANTHROPIC_MESSAGES, MessagesTarget, PreparedMessages
+from claude_bridge.core.anthropic_backend.backend import ANTHROPIC_MESSAGES
 from claude_bridge.core.anthropic_backend.message_reader import MessageReader
 from claude_bridge.core.anthropic_backend.stream_reader import StreamReader
+from claude_bridge.core.anthropic_backend.target import MessagesTarget, PreparedMessages
 from claude_bridge.core.backend_api import Adjustment, Circumstances, NeutralRequest, OriginalRequest, UpstreamFailure
 from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import (

@@ -11,8 +11,10 @@ from claude_bridge.core.events import Event
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.responses_api import translation
 from claude_bridge.core.responses_api.answer.reader import Reader
+from claude_bridge.core.responses_api.backend import RESPONSES_API
 from claude_bridge.core.responses_api.dialect import Target, as_fields
 from claude_bridge.core.responses_api.dialects.openai import OpenAI
+from claude_bridge.core.responses_api.target import ResponsesTarget
 from claude_bridge.core.responses_api.translation import Translation
 from claude_bridge.testing.response_requests import problems
 from tests.core.asking import asked
@@ -50,3 +52,16 @@ def read(pieces: Iterable[bytes], **options: Any) -> tuple[list[Event], Reader]:
 def reader(**options: Any) -> Reader:
     """Make a reader."""
     return Reader(**{"dialect": "generic", "model": "m", "random_bytes": lambda count: b"\0" * count, **options})
+
+
+def target(dialect: str = "openai", model: str = "gpt-5.6", **overrides: Any) -> ResponsesTarget:
+    """Make a model of OpenAI's, or of another server."""
+    return RESPONSES_API.target(
+        dialect,
+        model,
+        overrides,
+        context_window=400_000,
+        window_configured=False,
+        max_output_tokens=None,
+        strip_attribution=True,
+    )

@@ -9,7 +9,7 @@ from base64 import b64encode
 import pytest
 from twisted.internet.task import Clock
 
-from claude_bridge.core.anthropic_backend.backend import MessagesTarget
+from claude_bridge.core.anthropic_backend.target import MessagesTarget
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from claude_bridge.core.backend_api import Clues, DialectDecision, first_recognised
 from claude_bridge.core.server import Server
+
+REQUEST_PATH: Final = "v1/messages"
 
 Signatures = Literal["checked", "unchecked"]
 
@@ -26,6 +28,9 @@ class Traits:
     """
 
     signatures: Signatures = "unchecked"
+
+
+TRAITS: Final = tuple(each.name for each in fields(Traits))
 
 
 @frozen

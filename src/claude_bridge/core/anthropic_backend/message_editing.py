@@ -71,8 +71,6 @@ _loose_message: Final = msgspec.json.Decoder(_LooseMessage)
 _block: Final = msgspec.json.Decoder(_Block)
 _raws: Final = msgspec.json.Decoder(list[Raw])
 
-_TOO_MANY: Final = [_Block()] * (MAX_BLOCKS + 1)
-
 
 @define
 class _Searches:
@@ -237,7 +235,7 @@ def _contents_of_large(raw: Raw) -> Iterator[list[Sequence[_Block]]]:
     yield []
     parts = _parts(message)
     if len(parts) > MAX_BLOCKS:
-        yield [_TOO_MANY]
+        yield [_too_many()]
         return
     meter, blocks = _Meter(), list[_Block]()
     for part in parts:
@@ -258,9 +256,14 @@ def _read_one_by_one(messages: Raw | bytes) -> list[Sequence[_Block]]:
         parts = _parts(_read_loosely(raw))
         left -= len(parts)
         if left < 0:
-            return [_TOO_MANY]
+            return [_too_many()]
         contents.append([_read_block(each) for each in parts])
     return contents
+
+
+def _too_many() -> Sequence[_Block]:
+    """Return more blocks than are looked at."""
+    return [_Block()] * (MAX_BLOCKS + 1)
 
 
 def _read_loosely(raw: Raw) -> _LooseMessage:

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from attrs import evolve
 
-from claude_bridge.core import strict_json
 from claude_bridge.core.anthropic_backend.body_editing import leaves_thinking_out
 from claude_bridge.core.anthropic_backend.message_editing import PastThinking
 from claude_bridge.core.backend_api import Adjustment, Circumstances, Explanation, UpstreamFailure
@@ -76,18 +75,6 @@ def explain(failure: UpstreamFailure, sent: SentRequest, circumstances: Circumst
     if failure.response is None or isinstance(error, UpstreamCredentialRefused | UpstreamMisaddressed):
         return explanation
     return evolve(explanation, error=_with_response(error, failure.response, circumstances))
-
-
-def with_response(failure: UpstreamFailure, response: ErrorResponse) -> UpstreamFailure:
-    """Return a failure with its response, if that is an error of this API."""
-    try:
-        value = strict_json.decode(response.body)
-    except strict_json.JsonError:
-        return failure
-    match value:
-        case {"type": "error", "error": {"type": str(), "message": str()}}:
-            return evolve(failure, response=response)
-    return failure
 
 
 def _with_trait(trait: str, value: str, *, remembered: bool) -> Adjustment:

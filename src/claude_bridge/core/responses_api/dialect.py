@@ -15,13 +15,14 @@ from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.responses_api.traits import Traits
 from claude_bridge.core.server import Server
 
+REQUEST_PATH: Final = "responses"
 COUNTED: Final = (
     *("model", "reasoning", "text", "tool_choice", "parallel_tool_calls", "tools"),
     *("instructions", "input"),
 )
 """The fields of a request that a server takes when it counts a prompt."""
 
-COUNTER: Final = TokenizerEndpoint(path="responses/input_tokens", key="input_tokens", fields=COUNTED)
+COUNTER: Final = TokenizerEndpoint(path=f"{REQUEST_PATH}/input_tokens", key="input_tokens", fields=COUNTED)
 
 
 @frozen
