@@ -171,6 +171,33 @@ class StartTests:
         bridge.stopService()
         reactor.advance(10)
 
+    def test_loads_what_its_backends_need(self) -> None:
+        """What only other kinds of backends, refusals, calls in texts or time zones need is not loaded at the start."""
+        program = (
+            "import sys\n"
+            "from twisted.internet import reactor\n"
+            "from claude_bridge.config.load import parse, read_file\n"
+            "from claude_bridge.core.redaction import Redactor\n"
+            "from claude_bridge.daemon.service import build\n"
+            "config = parse('[backend:b]\\nurl = http://b.invalid/v1\\n', {}, read_file)\n"
+            "build(config, reactor, Redactor(()))\n"
+            "print(*sys.modules)\n"
+        )
+        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        loaded = set(told.stdout.split())
+        core = "claude_bridge.core"
+        assert {f"{core}.chat_completions.translation", f"{core}.responses_api.backend"} <= loaded
+        assert not loaded & {
+            "zoneinfo",
+            f"{core}.responses_api.target",
+            f"{core}.responses_api.answer.reader",
+            f"{core}.anthropic_backend.target",
+            f"{core}.anthropic_backend.message_editing",
+            f"{core}.chat_completions.errors.advice",
+            f"{core}.chat_completions.tool_parsers.scanner",
+            f"{core}.upstream_errors.overflow_detection",
+        }
+
 
 class CheckTests:
     """Each backend is looked at when the daemon has started."""

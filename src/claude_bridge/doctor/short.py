@@ -23,7 +23,8 @@ from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_list import ModelInfo, find
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.doctor.asking import Asker
-from claude_bridge.doctor.checks import models, order, reaching, server, window
+from claude_bridge.doctor.checks import models, reaching, server, window
+from claude_bridge.doctor.checks.first_checks import REACHING
 from claude_bridge.doctor.examination import Check, Examination, examine
 from claude_bridge.doctor.finding import Level
 from claude_bridge.doctor.origin import origin_of
@@ -165,7 +166,7 @@ class ShortForm:
 
     async def _without_list(self, examination: Examination) -> BackendState:
         """Return what is wrong, by the first three checks; a server without a list is up, and so is a careful one."""
-        await examine(examination, order.REACHING)
+        await examine(examination, REACHING)
         name, wrong = examination.backend.name, _worst(examination)
         if wrong is not None and not (examination.over and wrong.usable):
             return wrong

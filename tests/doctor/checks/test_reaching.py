@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from claude_bridge.doctor.checks import order
+from claude_bridge.doctor.checks.first_checks import REACHING
 from claude_bridge.testing.answers import Answer, Send, Stall
 from claude_bridge.testing.chat import error, json_answer
 from tests.doctor.stand_ins import (
@@ -227,9 +227,9 @@ class KindTests:
         no_model = error(404, {"message": "model is required"})
         async with served(reactor) as server:
             server.pages["POST", "/v1/messages"] = error(400, {"message": "max_tokens: Field required"})
-            good = await examined(reactor, server.url, checks=order.REACHING)
+            good = await examined(reactor, server.url, checks=REACHING)
             server.pages["POST", "/v1/chat/completions"] = no_model
-            late = await examined(reactor, server.url, checks=order.REACHING)
+            late = await examined(reactor, server.url, checks=REACHING)
         assert wrong(good) == wrong(late) == []
 
     @pytest_twisted.ensureDeferred

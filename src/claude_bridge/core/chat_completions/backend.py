@@ -24,7 +24,6 @@ from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect, Target, as_fields
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
-from claude_bridge.core.chat_completions.errors import advice
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import NO_DOCUMENTS
@@ -72,14 +71,20 @@ class PreparedCompletion:
 
     def adjust(self, failure: UpstreamFailure, *, estimate: int) -> Advice:
         """Return how to ask again after a refusal."""
+        from claude_bridge.core.chat_completions.errors import advice  # noqa: PLC0415 - loaded with the first refusal
+
         return advice.advise(failure, self._sent, estimate=estimate)
 
     def explain(self, failure: UpstreamFailure, circumstances: Circumstances) -> Explanation:
         """Return what a failure means to the client."""
+        from claude_bridge.core.chat_completions.errors import advice  # noqa: PLC0415 - loaded with the first refusal
+
         return advice.explain(failure, self._sent, circumstances)
 
     def describe(self, failure: UpstreamFailure) -> str:
         """Return a description of a failure for the log, without words that may quote the prompt."""
+        from claude_bridge.core.chat_completions.errors import advice  # noqa: PLC0415 - loaded with the first refusal
+
         return advice.describe(failure, self._sent)
 
     def _recoverable(self) -> dict[str, Raw]:

@@ -11,13 +11,13 @@ from claude_bridge.doctor.checks import (
     models,
     passing_through,
     price,
-    reaching,
     server,
     speed,
     streaming,
     tools,
     window,
 )
+from claude_bridge.doctor.checks.first_checks import REACHING
 from claude_bridge.doctor.examination import Check, Examination
 
 
@@ -26,12 +26,6 @@ async def _recognise(examination: Examination) -> None:
     await models.model(examination)
 
 
-REACHING: Final[Sequence[Check]] = (
-    Check(number=1, name="address", run=reaching.address),
-    Check(number=1, name="connection", run=reaching.connection),
-    Check(number=2, name="path", run=reaching.path),
-    Check(number=3, name="key", run=key.key),
-)
 CHECKS: Final[Sequence[Check]] = (
     *REACHING,
     Check(number=3, name="key", run=key.without_tokens),

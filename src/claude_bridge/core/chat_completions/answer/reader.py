@@ -16,7 +16,7 @@ Only one thing is decided here: when an answer is finished. What a body consists
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import define, field
 
@@ -34,9 +34,11 @@ from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.answer.usage_collector import UsageCollector
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk
-from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, Usage
 from claude_bridge.core.sse import Decoder, Frame
+
+if TYPE_CHECKING:
+    from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 
 MAX_MISSES: Final = 6
 """Chunks that are not plain as expected, before no more plain ones are expected: each costs 2 microseconds, and there
@@ -71,7 +73,7 @@ class Reader(BodyReader):
         """Create the parts."""
         calls = ToolCalls(dict(self.tool_names), self.random_bytes)
         offered = self.recoverable
-        scanner = ToolCallScanner(offered, calls.add, offered, calls.work) if offered else None
+        scanner = _scanner(offered, calls) if offered else None
         self._decoder = Decoder(self.max_event)
         self._work = calls.work
         self._usage = UsageCollector(self.dialect)
@@ -239,6 +241,13 @@ class Reader(BodyReader):
             self._usage.add(choice.usage)
         if choice.finish_reason:
             self._finish(choice)
+
+
+def _scanner(offered: Mapping[str, strict_json.Raw], calls: ToolCalls) -> ToolCallScanner:
+    """Return what looks for calls in the text; few models need that, so it is loaded with the first that does."""
+    from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner  # noqa: PLC0415 - as it says
+
+    return ToolCallScanner(offered, calls.add, offered, calls.work)
 
 
 def _report_prompt(usage: Usage | None, events: list[Event], read: int | None = None) -> None:

@@ -6,11 +6,15 @@ are looked for only where that is configured.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import define
 
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
-from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, TextDelta
+
+if TYPE_CHECKING:
+    from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 
 
 @define
