@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from twisted.web.resource import IResource
 from zope.interface import provider
 
 from claude_bridge.core.errors import NotFound
+from claude_bridge.core.messages_api.parsing import Decoding
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.exact_paths import ExactPathResource, exact_endpoints
 from claude_bridge.edge.replies import write_json
@@ -24,6 +26,7 @@ from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeSite
 from tests.edge.stage import Answered, Edge, Line
+from tests.services.exchange.stage import asking
 
 PATHS = ("/", "//", "/health", "/health/", "/health/live", "/h%65alth", "/health?x=1", "/health?", "/health;x",
          "/api/hello", "/api//hello", "/v1/models", "/v1/models/", "/v1/models/x", "/v1/messages", "/v1/messages/",
@@ -246,6 +249,36 @@ class SameAsKleinTests:
         with legacy_failures() as failures:
             line.ask("GET", "/it")
         assert failures == [("Unhandled Error writing response", ZeroDivisionError)]
+
+
+class LargeRequestTests:
+    """A large request is decoded in turns of the reactor."""
+
+    @pytest.mark.parametrize("fault", ["client left", "refused"])
+    def test_is_gone_with_its_route(self, fault: str) -> None:
+        """If its client leaves meanwhile, or it is refused, its body does not wait for a garbage collection."""
+        turns = [{"role": "user", "content": "x" * 100_000} for _ in range(40)]
+        turns.append({"role": "user" if fault == "client left" else "nobody", "content": "x"})
+        edge = Edge()
+        line = edge.line()
+        gc.collect()
+        gc.disable()
+        try:
+            line.post(asking(messages=turns))
+            assert decodings() == 1
+            if fault == "client left":
+                line.leave()
+            else:
+                edge.advance(1.0, step=0.01)
+                assert line.answer().status == 400
+            assert decodings() == 0
+        finally:
+            gc.enable()
+
+
+def decodings() -> int:
+    """Count the requests that are being decoded, or are kept although they are not."""
+    return sum(isinstance(each, Decoding) for each in gc.get_objects())
 
 
 def test_every_pair_is_tried() -> None:

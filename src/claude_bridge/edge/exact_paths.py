@@ -54,6 +54,8 @@ class ExactPathResource(KleinResource):
             handled = maybeDeferred(self._give_to_handlers, result, request, self._app._error_handlers)  # noqa: SLF001 - guarded by a test
         handled.addCallback(_finish, request)
         handled.addErrback(_log_unwritten)
+        if isinstance(result, Failure):
+            handled.addBoth(lambda _: _forget_frames(result))
 
     def _give_to_handlers(
         self, failure: Failure, request: BridgeRequest, handlers: ErrorHandlers
@@ -80,6 +82,16 @@ def exact_endpoints(app: Klein) -> dict[tuple[bytes, bytes], str]:
         if not rule.arguments
         for method in rule.methods or ()
     }
+
+
+def _forget_frames(failure: Failure) -> None:
+    """Drop the traceback: its frames refer to the failure and to the request's body, a cycle for the collector.
+
+    `Failure.cleanFailure` would do this too, but pytest-twisted replaces it, so that no test could see it.
+    """
+    failure.tb = None
+    if failure.value is not None:
+        failure.value.__traceback__ = None
 
 
 def _finish(_done: object, request: BridgeRequest) -> None:
