@@ -225,6 +225,16 @@ class FailureTests:
         bench.call.answer(*STREAM[:3])
         assert bench.attempt.reported_usage is None
 
+    @pytest.mark.parametrize("error", [None, UpstreamCut("reset"), TIMED_OUT])
+    def test_failed_by_its_finish_reason(self, error: BridgeError | None) -> None:
+        """Usage is waited for as behind any finish reason; however the body ends then, the backend has failed."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*events([chunk({"content": "Hello"}), chunk({}, finish="error")], done=False))
+        assert (bench.outcomes, bench.call.told[-1]) == ([], "finish_seen")
+        bench.call.end(error)
+        assert isinstance(bench.outcome, UpstreamFailure)
+
     def test_reported_prompt(self) -> None:
         """Some servers count the prompt before they answer: of an answer that begins, that says nothing any more."""
         bench = Bench()
