@@ -222,16 +222,19 @@ class StepTests:
         """No step reads much more than it should, and no messages are read twice."""
         blocks = [thinking("t " * 2_000, OURS), "w " * 2_000] * (1_000 // count)
         sent = body(*[message("assistant", *blocks)] * count)
-        editing = Editing(sent, Changes(model="new", past_thinking="signed"))
-        taken = []
-        done = False
-        while not done:
-            began = time.thread_time()
-            done = editing.step()
-            taken.append(time.thread_time() - began)
-        assert b"thinking" not in editing.finish().joined()
-        assert len(taken) > len(sent) // message_editing.STEP_BYTES
-        assert max(taken) < 0.05  # a tenth of that on an idle machine
+        longest = []
+        for _ in range(3):  # a machine that does other things takes longer now and then
+            editing = Editing(sent, Changes(model="new", past_thinking="signed"))
+            taken = []
+            done = False
+            while not done:
+                began = time.thread_time()
+                done = editing.step()
+                taken.append(time.thread_time() - began)
+            assert b"thinking" not in editing.finish().joined()
+            assert len(taken) > len(sent) // message_editing.STEP_BYTES
+            longest.append(max(taken))
+        assert min(longest) < 0.05  # a tenth of that on an idle machine
 
     def test_too_many_in_a_group(self) -> None:
         """A group with too many blocks is as good as all of them."""
