@@ -22,7 +22,7 @@ from claude_bridge.core.conversation import (
 from claude_bridge.core.media_parts import Media
 from claude_bridge.core.open_calls import OpenCalls
 from claude_bridge.core.tool_results import SUMMARY, ResultContents
-from claude_bridge.core.turn_writer import Result, TurnWriter, user_text
+from claude_bridge.core.turn_writer import TurnWriter, user_text
 
 IMAGE = Image("data:image/png;base64,aW1hZ2U=")
 DOCUMENT = Document("a.pdf", "data:application/pdf;base64,cGRm")
@@ -52,8 +52,8 @@ class Lines(TurnWriter):
         calls = [" ".join(self._open_call(piece)) for piece in turn.pieces if isinstance(piece, ToolCall)]
         self.lines.append(f"{at} {', '.join(calls) or 'says'}")
 
-    def _write_results(self, results: Sequence[Result]) -> None:
-        self.lines += [f"{each}: {'nothing' if inside is None else shown(inside)}" for each, inside in results]
+    def _write_result(self, identifier: str, inside: list[Content] | None) -> None:
+        self.lines.append(f"{identifier}: {'nothing' if inside is None else shown(inside)}")
 
     def _write_user(self, said: list[Content]) -> None:
         self.lines.append(f"user: {shown(said)}")

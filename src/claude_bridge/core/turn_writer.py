@@ -28,9 +28,6 @@ from claude_bridge.core.open_calls import OpenCall, OpenCalls
 from claude_bridge.core.tool_names import upstream_name
 from claude_bridge.core.tool_results import SUMMARY, ResultContents, text_output
 
-Result = tuple[str, list[Content] | None]
-"""The backend's own id of a call, and what its result contains; None if there is no result."""
-
 
 @define
 class TurnWriter(ABC):
@@ -53,8 +50,8 @@ class TurnWriter(ABC):
         """Write an assistant's turn; ``at`` is its place among the turns."""
 
     @abstractmethod
-    def _write_results(self, results: Sequence[Result]) -> None:
-        """Write the results of the last assistant's calls, all of them in the calls' order."""
+    def _write_result(self, identifier: str, inside: list[Content] | None) -> None:
+        """Write what the result of a call contains, None if there is no result; ``identifier``: the backend's own."""
 
     @abstractmethod
     def _write_user(self, said: list[Content]) -> None:
@@ -129,15 +126,13 @@ class TurnWriter(ABC):
 
     def _answer(self, calls: list[OpenCall]) -> list[Content]:
         """Write the results of calls; return what only a user message can contain of them."""
-        results: list[Result] = []
         shown: list[Content] = []
         for call in calls:
             inside = None
             if call.result is not None:
                 inside, user_content = self._contents.split(call.result)
                 shown += user_content
-            results.append((call.upstream, inside))
-        self._write_results(results)
+            self._write_result(call.upstream, inside)
         return shown
 
 

@@ -6,7 +6,7 @@ only in front of what followed it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import define, field, frozen
 from msgspec import UNSET
@@ -45,7 +45,7 @@ from claude_bridge.core.responses_api.wire_types import (
 )
 from claude_bridge.core.tool_names import with_notices_as_text
 from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, ResultContents, text_output
-from claude_bridge.core.turn_writer import Result, TurnWriter, user_text
+from claude_bridge.core.turn_writer import TurnWriter, user_text
 from claude_bridge.core.turns import PREFILL_REFUSED, merge_turns, system_text
 
 
@@ -159,13 +159,12 @@ class InputItems(TurnWriter):
             if item is not None:
                 self._items.append(item)
 
-    def _write_results(self, results: Sequence[Result]) -> None:
-        for identifier, inside in results:
-            output: str | list[InputPart] = NO_RESULT
-            if inside is not None:
-                text = text_output(inside)
-                output = [*map(_part, inside)] if text is None else text
-            self._items.append(FunctionCallOutput(identifier, output))
+    def _write_result(self, identifier: str, inside: list[Content] | None) -> None:
+        output: str | list[InputPart] = NO_RESULT
+        if inside is not None:
+            text = text_output(inside)
+            output = [*map(_part, inside)] if text is None else text
+        self._items.append(FunctionCallOutput(identifier, output))
 
     def _write_user(self, said: list[Content]) -> None:
         text = user_text(said)

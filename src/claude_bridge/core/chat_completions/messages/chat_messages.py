@@ -6,7 +6,7 @@ message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import define, field, frozen
@@ -45,7 +45,7 @@ from claude_bridge.core.media_parts import Media
 from claude_bridge.core.open_calls import OpenCalls
 from claude_bridge.core.tool_names import with_notices_as_text
 from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, ResultContents, text_output
-from claude_bridge.core.turn_writer import Result, TurnWriter, user_text
+from claude_bridge.core.turn_writer import TurnWriter, user_text
 from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, system_text
 
 NO_ANSWER: Final = "[no answer]"
@@ -185,10 +185,12 @@ class ChatMessages(TurnWriter):
                 restored.append((calls_before, carried.state))
         return restored
 
-    def _write_results(self, results: Sequence[Result]) -> None:
-        for identifier, inside in results:
-            content = NO_RESULT if inside is None else _output(inside)
-            self._messages.append(ChatMessage("tool", content, tool_call_id=identifier))
+    def _write_result(self, identifier: str, inside: list[Content] | None) -> None:
+        content: str | list[Part] = NO_RESULT
+        if inside is not None:
+            text = text_output(inside)
+            content = [*map(_part, inside)] if text is None else text
+        self._messages.append(ChatMessage("tool", content, tool_call_id=identifier))
 
     def _write_user(self, said: list[Content]) -> None:
         text = user_text(said)
@@ -196,12 +198,6 @@ class ChatMessages(TurnWriter):
 
     def _write_system(self, texts: list[str]) -> None:
         self._messages += [ChatMessage(self.target.system_role, text) for text in texts]
-
-
-def _output(inside: list[Content]) -> str | list[Part]:
-    """Return a tool's output, as one string if it is all text."""
-    text = text_output(inside)
-    return [*map(_part, inside)] if text is None else text
 
 
 def _part(content: Content) -> Part:
