@@ -117,6 +117,22 @@ class BooksTests:
         assert prices.expected == [("box", "glm")]
         assert [(each.cost, each.price_from) for each in kept.attempts] == [(7, "list"), (None, "")]
 
+    @pytest.mark.parametrize(
+        ("client", "peer", "requester"), [("shop", "10.0.0.7", "shop"), ("", "10.0.0.7", "10.0.0.7")]
+    )
+    def test_requester(self, client: str, peer: str, requester: str) -> None:
+        """Who makes the request is known by the name of its key, else by its address."""
+        books = RequestRecorder(
+            records=KeptRecords(),
+            request_id="req_1",
+            seconds=lambda: 0.0,
+            unix_time=lambda: 0.0,
+            started=0.0,
+            client=client,
+            peer=peer,
+        )
+        assert books.requester == requester
+
     def test_tokens(self) -> None:
         """The tokens of all attempts are known unless those of an answer are not; a failure without any used none."""
         books = RequestRecorder(
