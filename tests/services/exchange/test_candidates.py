@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from claude_bridge.core.backend_api import Adjustment
-from claude_bridge.core.errors import UpstreamCut, UpstreamServerError
+from claude_bridge.core.errors import UpstreamCut, UpstreamServerError, UpstreamTimeout
 from claude_bridge.core.messages_api.parsing import decode
 from claude_bridge.core.messages_api.request_info import RequestInfo, request_info
 from claude_bridge.core.retry import Failed, Move, Situation
 from claude_bridge.services.affinity import NOWHERE, Affinity
 from claude_bridge.services.exchange.candidates import Candidates
 from claude_bridge.services.exchange.plan import Candidate, Plan
-from tests.services.exchange.stage import ONE, configured, resolving
+from tests.services.exchange.stage import HELLO, ONE, ROUTED, Stage, configured, resolving
 
 TWO = f"""{ONE.replace("models = glm", "models = glm, second")}
 max_attempts = 2
 [model:second]
 backend = box
 """
+SESSION: dict[str, Any] = {"metadata": {"user_id": '{"session_id": "s1"}'}, "model": "claude-opus-5-5"}
+POOL = ROUTED.replace(
+    "url = http://box", "api_key =\n  key-number-one\n  key-number-two\nkey_strategy = round_robin\nurl = http://box"
+)
 BODY = b'{"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}'
 
 
@@ -132,3 +138,79 @@ class FailureTests:
         again = Candidates.of(planned(), affinity, "me", info())
         assert not again.has_failed
         assert again.judge(cut(), situation(attempts=1), started=0.0).move is Move.AGAIN
+
+
+class AffinityTests:
+    """Conversations that stay where their prefix is cached."""
+
+    def test_stays_with_the_second(self) -> None:
+        """After a failure of the first model a conversation stays with the second, for some minutes; others do not."""
+        stage = Stage(configured(ROUTED))
+        stage.run(**SESSION)
+        stage.call.end(UpstreamTimeout("silent"))
+        stage.call.answer(*HELLO)
+        stage.run(**SESSION)
+        assert stage.sent["model"] == "Second"
+        assert stage.downstream.started[0]["model"] == "second"
+        stage.call.answer(*HELLO)
+        stage.run(model="claude-opus-5-5")
+        assert stage.sent["model"] == "zai/GLM"
+        stage.call.answer(*HELLO)
+        stage.clock.advance(301)
+        stage.run(**SESSION)
+        assert stage.sent["model"] == "zai/GLM"
+
+    def test_falls_back_to_the_first(self) -> None:
+        """If the model that a conversation stays with fails, the first choice is asked."""
+        stage = Stage(configured(ROUTED))
+        stage.run(**SESSION)
+        stage.call.end(UpstreamTimeout("silent"))
+        stage.call.answer(*HELLO)
+        stage.run(**SESSION)
+        stage.call.end(UpstreamTimeout("silent"))
+        assert stage.sent["model"] == "zai/GLM"
+        stage.call.answer(*HELLO)
+        assert stage.downstream.text == "Hello there"
+
+    def test_side_jobs(self) -> None:
+        """A side job of the client, which another route takes, does not move the conversation that it is for."""
+        stage = Stage(configured(f"{ROUTED}\n[route:side]\nwhen = background\nmodels = box/small, second"))
+        asked = SESSION | {"tools": [{"name": "Bash", "input_schema": {}}]}
+        stage.run(**asked)
+        stage.call.end(UpstreamTimeout("silent"))
+        stage.call.answer(*HELLO)
+        for model, sent in (
+            ("claude-opus-5-5", "Second"),
+            ("claude-haiku-4-5", "small"),
+            ("claude-opus-5-5", "Second"),
+        ):
+            stage.run(**(asked | {"model": model}))
+            assert stage.sent["model"] == sent
+            stage.call.answer(*HELLO)
+
+    def test_key(self) -> None:
+        """A conversation keeps its key while others take turns."""
+        stage = Stage(configured(POOL))
+        used = []
+        for asked in (SESSION, {}, SESSION, {}, SESSION):
+            stage.run(**asked)
+            used.append(dict(stage.call.request.headers)["Authorization"])
+            stage.call.answer(*HELLO)
+        assert used[0] == used[2] == used[4]
+        assert len(set(used)) == 2
+
+    def test_next_key(self) -> None:
+        """A key that is refused or limited is followed by the next one, at once, and rests meanwhile."""
+        for status in (429, 401, 402):
+            stage = Stage(configured(POOL))
+            stage.run()
+            first = dict(stage.call.request.headers)["Authorization"]
+            stage.call.answer(status=status)
+            assert dict(stage.call.request.headers)["Authorization"] != first
+            stage.call.answer(*HELLO)
+            assert stage.downstream.text == "Hello there"
+            for _ in range(3):
+                stage.run()
+                assert dict(stage.call.request.headers)["Authorization"] != first
+                stage.call.answer(*HELLO)
+            assert [one.credential for one in stage.records.attempts[:2]] == ["box/1", "box/2"]

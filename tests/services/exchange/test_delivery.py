@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from attrs import define
@@ -28,6 +28,7 @@ from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import Emit, ExtraTurn
 from claude_bridge.services.exchange.open_attempt import OpenAttempt
 from claude_bridge.testing.fakes import FakeClientResponse
+from tests.services.exchange.stage import ONE, Stage, configured
 
 END = Finished(FinishReason.STOPPED)
 EMPTY: list[Event] = [Started(""), TextDelta(" "), END]
@@ -292,3 +293,24 @@ class TurnTests:
         client.usage = Usage(100, 30, estimated=True)
         reported = Usage(900, 100)
         assert made.counted(cast(OpenAttempt, CountedAttempt(SpokenAttempt(None, reported)))) is reported
+
+
+class AnnouncementTests:
+    """What the client's side is told of who will answer."""
+
+    @pytest.mark.parametrize(
+        ("setting", "thinking", "shown"),
+        [
+            ("auto", None, False),
+            ("auto", {"type": "disabled"}, False),
+            ("auto", {"type": "enabled", "budget_tokens": 1024}, True),
+            ("auto", {"type": "adaptive"}, True),
+            ("always", None, True),
+            ("never", {"type": "enabled", "budget_tokens": 1024}, False),
+        ],
+    )
+    def test_reasoning_is_shown_as_asked(self, setting: str, thinking: Any, shown: bool) -> None:
+        """Thinking is given out when the request asks for it, or as the model's section says."""
+        stage = Stage(configured(ONE.replace("name = zai/GLM", f"name = zai/GLM\nshow_reasoning = {setting}")))
+        stage.run(**({} if thinking is None else {"thinking": thinking}))
+        assert stage.downstream.started[0]["show_reasoning"] is shown

@@ -51,7 +51,6 @@ TOO_LONG = refusal(
 )
 PROMPT_TOO_LONG = refusal("prompt is too long: 9000 tokens > 8192 maximum")
 LIMIT = refusal("max_tokens is too large: 8000. This model supports at most 2048 completion tokens")
-NO_WINDOW = ONE.replace("context_window = 100000\n", "")
 NO_ECHO = refusal("Extra inputs are not permitted: messages.1.reasoning_content")
 NO_GRAMMAR = refusal("Failed to initialize samplers: failed to parse grammar")
 NO_CHOICE = refusal("m does not support this tool_choice")
@@ -135,23 +134,6 @@ class AnsweredTests:
         stage.run(model="claude-opus-5-5")
         (started,) = stage.downstream.started
         assert (started["model"], started["served_by"]) == ("claude-opus-5-5", "box/zai/GLM")
-
-    @pytest.mark.parametrize(
-        ("setting", "thinking", "shown"),
-        [
-            ("auto", None, False),
-            ("auto", {"type": "disabled"}, False),
-            ("auto", {"type": "enabled", "budget_tokens": 1024}, True),
-            ("auto", {"type": "adaptive"}, True),
-            ("always", None, True),
-            ("never", {"type": "enabled", "budget_tokens": 1024}, False),
-        ],
-    )
-    def test_reasoning_is_shown_as_asked(self, setting: str, thinking: Any, shown: bool) -> None:
-        """Thinking is given out when the request asks for it, or as the model's section says."""
-        stage = Stage(configured(ONE.replace("name = zai/GLM", f"name = zai/GLM\nshow_reasoning = {setting}")))
-        stage.run(**({} if thinking is None else {"thinking": thinking}))
-        assert stage.downstream.started[0]["show_reasoning"] is shown
 
     def test_true_counts_teach_the_estimate(self) -> None:
         """What a prompt really counted corrects the next estimate."""
@@ -784,88 +766,6 @@ class FailOverTests:
         stage.fail(quoting, status=503)
         (record,) = stage.records.requests
         assert record.outcome == "upstream_unavailable"
-
-
-SESSION: dict[str, Any] = {"metadata": {"user_id": '{"session_id": "s1"}'}, "model": "claude-opus-5-5"}
-POOL = ROUTED.replace(
-    "url = http://box", "api_key =\n  key-number-one\n  key-number-two\nkey_strategy = round_robin\nurl = http://box"
-)
-
-
-class AffinityTests:
-    """Conversations that stay where their prefix is cached."""
-
-    def test_stays_with_the_second(self) -> None:
-        """After a failure of the first model a conversation stays with the second, for some minutes; others do not."""
-        stage = Stage(configured(ROUTED))
-        stage.run(**SESSION)
-        stage.call.end(UpstreamTimeout("silent"))
-        stage.call.answer(*HELLO)
-        stage.run(**SESSION)
-        assert stage.sent["model"] == "Second"
-        assert stage.downstream.started[0]["model"] == "second"
-        stage.call.answer(*HELLO)
-        stage.run(model="claude-opus-5-5")
-        assert stage.sent["model"] == "zai/GLM"
-        stage.call.answer(*HELLO)
-        stage.clock.advance(301)
-        stage.run(**SESSION)
-        assert stage.sent["model"] == "zai/GLM"
-
-    def test_falls_back_to_the_first(self) -> None:
-        """If the model that a conversation stays with fails, the first choice is asked."""
-        stage = Stage(configured(ROUTED))
-        stage.run(**SESSION)
-        stage.call.end(UpstreamTimeout("silent"))
-        stage.call.answer(*HELLO)
-        stage.run(**SESSION)
-        stage.call.end(UpstreamTimeout("silent"))
-        assert stage.sent["model"] == "zai/GLM"
-        stage.call.answer(*HELLO)
-        assert stage.downstream.text == "Hello there"
-
-    def test_side_jobs(self) -> None:
-        """A side job of the client, which another route takes, does not move the conversation that it is for."""
-        stage = Stage(configured(f"{ROUTED}\n[route:side]\nwhen = background\nmodels = box/small, second"))
-        asked = SESSION | {"tools": [{"name": "Bash", "input_schema": {}}]}
-        stage.run(**asked)
-        stage.call.end(UpstreamTimeout("silent"))
-        stage.call.answer(*HELLO)
-        for model, sent in (
-            ("claude-opus-5-5", "Second"),
-            ("claude-haiku-4-5", "small"),
-            ("claude-opus-5-5", "Second"),
-        ):
-            stage.run(**(asked | {"model": model}))
-            assert stage.sent["model"] == sent
-            stage.call.answer(*HELLO)
-
-    def test_key(self) -> None:
-        """A conversation keeps its key while others take turns."""
-        stage = Stage(configured(POOL))
-        used = []
-        for asked in (SESSION, {}, SESSION, {}, SESSION):
-            stage.run(**asked)
-            used.append(dict(stage.call.request.headers)["Authorization"])
-            stage.call.answer(*HELLO)
-        assert used[0] == used[2] == used[4]
-        assert len(set(used)) == 2
-
-    def test_next_key(self) -> None:
-        """A key that is refused or limited is followed by the next one, at once, and rests meanwhile."""
-        for status in (429, 401, 402):
-            stage = Stage(configured(POOL))
-            stage.run()
-            first = dict(stage.call.request.headers)["Authorization"]
-            stage.call.answer(status=status)
-            assert dict(stage.call.request.headers)["Authorization"] != first
-            stage.call.answer(*HELLO)
-            assert stage.downstream.text == "Hello there"
-            for _ in range(3):
-                stage.run()
-                assert dict(stage.call.request.headers)["Authorization"] != first
-                stage.call.answer(*HELLO)
-            assert [one.credential for one in stage.records.attempts[:2]] == ["box/1", "box/2"]
 
 
 class KeyLimitTests:

@@ -1,4 +1,4 @@
-"""Promises of answers that take more than one turn of the model, and of what must be there before an attempt."""
+"""Promises of answers that take more than one turn of the model."""
 
 from __future__ import annotations
 
