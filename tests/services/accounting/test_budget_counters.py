@@ -16,13 +16,11 @@ from zope.interface import provider
 
 from claude_bridge.core.budgets import NOTHING, Amounts, Limit, Meter, Scope, Use
 from claude_bridge.core.events import Usage
-from claude_bridge.core.prices import Rates
+from claude_bridge.core.expected_answer import FIRST_OUTPUT
 from claude_bridge.services.accounting.budget_counters import (
-    FIRST_OUTPUT,
     MAX_UNWRITTEN,
     READ_SECONDS,
     RETRY_SECONDS,
-    Answers,
     BudgetCounters,
 )
 from claude_bridge.services.accounting.ledger_entries import entry_of
@@ -266,48 +264,6 @@ class HoldingTests:
         expected = desk.counters.expected("box", "zai/GLM")
         assert (expected.tokens, expected.usd) == (200, 2000)
         assert desk.counters.expected("box", "other").tokens == FIRST_OUTPUT
-
-    @given(st.lists(st.integers(0, 10**6), min_size=1))
-    def test_expected_output_is_a_mean(self, tokens: list[int]) -> None:
-        """It is between the shortest and the longest answer, and one at an unknown price changes no cost."""
-        known = Answers()
-        for each in tokens:
-            known.learn(Usage(1, each), 7)
-            known.learn(Usage(1, each), None)
-        assert min(tokens) - 1e-6 <= known.tokens <= max(tokens) + 1e-6
-        assert 0 <= known.usd <= 7 + 1e-9
-
-    def test_expected_cost_of_a_prompt(self) -> None:
-        """A model that has not answered has the full price; then as much is cached as it lately was, in tokens."""
-        rates = Rates(input=100, cache_read=10, cache_write=125, output=500, reasoning=500)
-        known = Answers()
-        assert known.prompt_cost(1000, rates) == 100_000
-        known.learn(Usage(100, 1), None)
-        assert known.prompt_cost(1000, rates) == 100_000
-        known.learn(Usage(100, 1, cache_read_tokens=600, cache_write_tokens=200), None)
-        assert known.prompt_cost(1000, rates) == 200 * 100 + 600 * 10 + 200 * 125
-        for _ in range(100):
-            known.learn(Usage(0, 1, cache_read_tokens=5000), None)
-        assert 10_000 <= known.prompt_cost(1000, rates) < 16_000
-
-    @given(
-        st.lists(st.tuples(*[st.integers(0, 10**6)] * 3), min_size=1),
-        st.tuples(*[st.integers(0, 10**8)] * 3),
-        st.integers(0, 10**7),
-    )
-    def test_expected_cost_is_between_the_prices(
-        self, prompts: list[tuple[int, int, int]], prices: tuple[int, int, int], tokens: int
-    ) -> None:
-        """A prompt never costs less than at the lowest price of its parts, nor more than at the highest."""
-        known = Answers()
-        for whole, read, written in prompts:
-            known.learn(Usage(whole, 1, read, written), None)
-        given_, read_price, write_price = prices
-        rates = Rates(input=given_, cache_read=read_price, cache_write=write_price, output=0, reasoning=0)
-        exact = 1 + tokens * max(prices) * 1e-9
-        cost = known.prompt_cost(tokens, rates)
-        assert tokens * min(prices) - exact <= cost <= tokens * max(prices) + exact
-        assert cost >= 0
 
 
 STEPS = st.lists(

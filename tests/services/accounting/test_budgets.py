@@ -12,8 +12,9 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.core.budgets import Amounts, Use
 from claude_bridge.core.errors import BudgetReserved, BudgetSpent, ModelBudgetReserved, ModelBudgetSpent
 from claude_bridge.core.events import Usage
+from claude_bridge.core.expected_answer import FIRST_OUTPUT
 from claude_bridge.core.prices import DOLLAR, Price
-from claude_bridge.services.accounting.budget_counters import FIRST_OUTPUT, MAX_COUNTED, BudgetCounters
+from claude_bridge.services.accounting.budget_counters import MAX_COUNTED, BudgetCounters
 from claude_bridge.services.accounting.budgets import RETRY_SECONDS, ConfiguredBudgets
 from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
 from claude_bridge.services.interfaces import Budgets, BudgetState, BudgetStates, Spender

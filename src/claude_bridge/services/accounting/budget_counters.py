@@ -19,9 +19,9 @@ from twisted.python.failure import Failure
 
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.budget_periods import Period, period
-from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, Who, described, spent_of
-from claude_bridge.core.events import Usage
-from claude_bridge.core.prices import Rates
+from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, Who
+from claude_bridge.core.expected_answer import ExpectedAnswer
+from claude_bridge.services.accounting.budget_log import BudgetLog
 from claude_bridge.services.accounting.counts import of_attempt
 from claude_bridge.services.accounting.ledger_entries import FORWARDED
 from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TOKENS
@@ -44,13 +44,8 @@ RETRY_SECONDS: Final = 10.0
 MAX_UNWRITTEN: Final = 2_000
 """Requests that are added to what was read, in 50 ms for three attempts each; if more wait, it is read later."""
 
-FIRST_OUTPUT: Final = 500
-"""Tokens of an answer that are expected of a model that has not answered yet."""
-
-_RECENT: Final = 50
-"""Answers that the mean of a model's answers looks back on."""
-
 MAX_MODELS: Final = 1_024
+"""Models whose answers are remembered."""
 
 _OF_SESSIONS: Final = ("session", "agent")
 
@@ -62,46 +57,6 @@ class SpentReader(Protocol):
 
     def spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
         """Return what was spent."""
-
-
-@define(eq=False)
-class Answers:
-    """The means of a model's last answers.
-
-    :ivar count: how many; no more than `_RECENT` have a weight.
-    :ivar tokens: of an answer, without its prompt.
-    :ivar usd: pico-dollars of an answer and its prompt, as far as they were known.
-    :ivar prompt: tokens of a prompt, cached ones among them.
-    :ivar read: those that came from the backend's cache.
-    :ivar written: those that went into it.
-    """
-
-    count: int = 0
-    tokens: float = FIRST_OUTPUT
-    usd: float = 0.0
-    prompt: float = 0.0
-    read: float = 0.0
-    written: float = 0.0
-
-    def learn(self, usage: Usage, usd: int | None) -> None:
-        """Add an answer; ``usd``: what it cost with its prompt, in pico-dollars."""
-        if self.count < _RECENT:
-            self.count += 1
-        count, read, written = self.count, usage.cache_read_tokens, usage.cache_write_tokens
-        self.tokens += (usage.output_tokens - self.tokens) / count
-        self.prompt += (usage.input_tokens + read + written - self.prompt) / count
-        self.read += (read - self.read) / count
-        self.written += (written - self.written) / count
-        if usd is not None:
-            self.usd += (usd - self.usd) / count
-
-    def prompt_cost(self, tokens: int, rates: Rates) -> int:
-        """Return what a prompt will probably cost, in pico-dollars, if as much of it is cached as of the last ones."""
-        full = tokens * rates.input
-        if not self.read and not self.written:
-            return full
-        by_cache = self.read * (rates.cache_read - rates.input) + self.written * (rates.cache_write - rates.input)
-        return max(0, full + round(tokens / self.prompt * by_cache))
 
 
 @define(eq=False)
@@ -157,8 +112,8 @@ class BudgetCounters:
     _fed: tuple[Metered, ...] = field(default=(), init=False)
     _in_dollars: bool = field(default=False, init=False)
     _holdings: dict[str, Holding] = field(factory=dict, init=False)
-    _answers: BoundedMap[tuple[str, str], Answers] = field(factory=lambda: BoundedMap(MAX_MODELS), init=False)
-    _unpriced: set[tuple[str, str]] = field(factory=set, init=False)
+    _answers: BoundedMap[tuple[str, str], ExpectedAnswer] = field(factory=lambda: BoundedMap(MAX_MODELS), init=False)
+    _budget_log: BudgetLog = field(factory=BudgetLog, init=False)
     _started: bool = field(default=False, init=False)
     _new_sessions: bool = field(default=True, init=False)
     _read_due: float = field(default=0.0, init=False)
@@ -247,12 +202,12 @@ class BudgetCounters:
         if holding is not None:
             holding.release_last()
 
-    def expected(self, backend: str, model: str) -> Answers:
+    def expected(self, backend: str, model: str) -> ExpectedAnswer:
         """Return what is to be expected of a model's next answer."""
         model_of_backend = backend, model
         found = self._answers.get(model_of_backend)
         if found is None:
-            found = Answers()
+            found = ExpectedAnswer()
             self._answers.put(model_of_backend, found)
         return found
 
@@ -282,9 +237,9 @@ class BudgetCounters:
                     continue
                 counter.book(started, usd, tokens)
                 if counter.usd >= metered.warn_usd or counter.tokens >= metered.warn_tokens:
-                    self._tell(metered, metered.who(use) or (), counter)
+                    self._budget_log.tell(metered.limits, metered.who(use) or (), counter)
         if self._in_dollars:
-            self._tell_unpriced(record)
+            self._budget_log.tell_unpriced(record)
 
     def _counter(self, metered: Metered, who: Who, now: float) -> Counter:
         """Return somebody's count of the period that is now."""
@@ -367,7 +322,7 @@ class BudgetCounters:
                     counter = self._counter(metered, who, now)
                     read = counter.spent if who not in known else self._earlier(who)
                     counter.spent = counter.spent.at_least(read.plus(sums.get((meter, who), NOTHING)))
-                    self._tell(metered, who, counter)
+                    self._budget_log.tell(metered.limits, who, counter)
         if not self._was_read:
             self._was_read = True
             _log.info("budgets go on from what is in the accounts", event="budgets-read")
@@ -382,7 +337,7 @@ class BudgetCounters:
             if meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None:
                 spent = spent.plus(Amounts(row.usd, row.tokens))
         counter.spent = counter.spent.at_least(spent)
-        self._tell(metered, (), counter)
+        self._budget_log.tell(metered.limits, (), counter)
 
     def _sums(self, records: Sequence[RequestRecord], periods: dict[Meter, Period]) -> dict[tuple[Meter, Who], Amounts]:
         """Return what requests add to each count of some periods."""
@@ -407,40 +362,6 @@ class BudgetCounters:
                 event="budgets",
                 reason=str(failure.value),
             )
-
-    def _tell(self, metered: Metered, who: Who, counter: Counter) -> None:
-        """Log, once in each period, that a budget is nearly spent, and that it is."""
-        for limit in metered.limits:
-            spent = counter.spent.of(limit.unit)
-            if spent < limit.warn_at:
-                continue
-            word = "is spent" if spent >= limit.amount else f"has reached {limit.warn} %"
-            key = f"{limit.name}:{limit.amount}", word
-            if key not in counter.told:
-                counter.told.add(key)
-                _log.warn(
-                    "the budget {budget} {word}: {spent}",
-                    event="budget",
-                    budget=described(limit),
-                    word=word,
-                    spent=spent_of(limit, counter),
-                    **dict(zip(("key", "session", "agent"), who, strict=False)),
-                )
-
-    def _tell_unpriced(self, record: RequestRecord) -> None:
-        for attempt in record.attempts:
-            model = attempt.backend, attempt.model
-            if attempt.cost is None and attempt.usage is not None and model not in self._unpriced:
-                if len(self._unpriced) >= MAX_MODELS:
-                    return
-                self._unpriced.add(model)
-                _log.warn(
-                    "budgets in dollars do not count {model} at backend {backend}, as its price is not known: write "
-                    "[price:{backend}/{model}] with input and output",
-                    event="budget-unpriced",
-                    backend=attempt.backend,
-                    model=attempt.model,
-                )
 
 
 def _amounts(record: AttemptRecord) -> Amounts:
