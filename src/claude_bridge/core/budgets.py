@@ -232,7 +232,7 @@ class Share:
 class Holding:
     """What the attempts of one request hold, which is released at its end.
 
-    :ivar last: what the attempt under way holds.
+    :ivar last: what the attempt under way holds; None if there is none.
     """
 
     last: Share | None = None

@@ -53,7 +53,7 @@ BATCH: Final = 5_000
 """Records that one transaction writes."""
 
 MOST_SEARCHED: Final = 2_000
-"""Records that wait among which those of a session are looked for."""
+"""Unwritten records that are searched for those of a session; if there are more, some may be of it."""
 
 _log = Logger()
 

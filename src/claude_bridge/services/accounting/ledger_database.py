@@ -58,7 +58,7 @@ class LedgerDatabase:
     _writer: Writer | None = field(default=None, init=False)
 
     async def opened(self) -> Writer:
-        """Return it open."""
+        """Return the open database; it is opened if it was not."""
         if self._writer is None:
             self._writer = await self._open()
         return self._writer

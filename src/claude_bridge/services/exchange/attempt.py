@@ -108,7 +108,7 @@ class Attempt:
 
     @property
     def reported_usage(self) -> Usage | None:
-        """Return the backend's own counts so far; None if it has reported none of the answer, which has begun."""
+        """Return the backend's own counts so far; None if there are none, or none of an answer that has begun."""
         usage = self._reader.reported_usage
         return usage if usage is None or usage.output_tokens or self.first_token is None else None
 
