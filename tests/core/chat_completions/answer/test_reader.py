@@ -313,14 +313,13 @@ class ReaderStateTests:
             assert [*states, reader.state] == [WHOLE_JSON, FAILED]
 
     def test_failed_twice(self) -> None:
-        """An answer that has failed by its finish reason, and is broken behind that, has failed once."""
+        """What is wrong behind a finish reason that stands for a failure changes nothing about it."""
         broken: dict[str, Any] = {"delta": {"content": [{}] * (json_weight.MAX_PARTS + 1)}}
         failed = {"delta": {"content": "a"}, "finish_reason": "error"}
         reader = make()
-        reader.feed(b"data: " + strict_json.encode({"choices": [failed, broken]}) + b"\n\n")
+        reader.feed(b"data: " + strict_json.encode({"choices": [failed, broken]}) + b"\n\n" + DONE_MARK)
         assert reader.state is FAILED
-        assert isinstance(reader.error, UpstreamProtocolError)
-        assert reader.failure is None
+        assert reader.failure is not None
 
     def test_wrong_step(self) -> None:
         """A step that the picture does not show is a fault of the bridge."""
@@ -426,6 +425,14 @@ class ReaderEndTests:
             reader = read(body + end)[1]
             assert reader.failure is not None
             assert reader.reported_usage == Usage(5, 2)
+
+    def test_text_behind_a_failure(self) -> None:
+        """What comes behind a finish reason that stands for a failure is not delivered: another model may be asked."""
+        failing = stream({"content": ""}, finish="error", done=False)
+        found, reader = read(failing + SAID + USAGE + DONE_MARK)
+        assert not [each for each in found if isinstance(each, TextDelta)]
+        assert reader.failure is not None
+        assert reader.reported_usage == Usage(5, 2)
 
     def test_usage_of_a_failed_whole_answer(self) -> None:
         """A whole answer says what it has used, too, whether it has failed by its finish reason or by an error."""

@@ -235,7 +235,7 @@ class Reader(BodyReader):
 
     def _read_choice(self, choice: Choice, events: list[Event]) -> None:
         delta = choice.delta if choice.delta is not None else choice.message
-        if delta is not None:
+        if delta is not None and self._finish_reason not in finish_and_usage.FAILED:
             self._deltas.add(delta, events)
         if choice.usage:
             self._usage.add(choice.usage)
