@@ -157,10 +157,13 @@ def _forget(
         for statement in statements:
             cursor.execute(statement, (what,))
         renamed = rename and _rename(cursor, what)
-        cursor.execute(sql.UNUSED_NAMES)
         cursor.execute("COMMIT")
+        # by themselves, as it takes seconds to find them, for which the bridge would not wait
+        if remove_unused_names(cursor, most=0) is not None:
+            cursor.execute("COMMIT")
     except BaseException:
-        cursor.execute("ROLLBACK")
+        if connection.in_transaction:
+            cursor.execute("ROLLBACK")
         raise
     return Forgotten(int(requests), _emptied_log(cursor), renamed)
 
