@@ -104,15 +104,46 @@ def test_budget_colours() -> None:
 
 def test_spent_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a budget that is spent it is said when it starts again, if it ever does."""
-    monkeypatch.setenv("TZ", "UTC-2")
+    monkeypatch.setenv("TZ", "EET-2")
     time.tzset()
     try:
-        for resets_at, told in ((1_796_083_200, " until 01 Dec 02:00"), (None, ""), (1e17, ""), ("soon", "")):
+        for resets_at, told in ((1_796_083_200, " until 01 Dec 02:00 EET"), (None, ""), (1e17, ""), ("soon", "")):
             budgets = [{"name": "day", "spent": 5, "limit": 5, "resets_at": resets_at, "warn": True}]
             assert shown(budgets=budgets).rpartition("  ")[2] == f"budget day spent{told}"
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_spent_with_a_route() -> None:
+    """A spent budget that leads to a route says so in yellow, for requests go on; an older bridge says no route."""
+    team = {"name": "team", "spent": 9, "limit": 5, "resets_at": None, "warn": True, "route": "saving"}
+    assert shown(look=Look(), budgets=[team]).endswith("\x1b[33mbudget team spent, route saving\x1b[0m")
+    del team["route"]
+    assert shown(look=Look(), budgets=[team]).endswith("\x1b[31mbudget team spent\x1b[0m")
+
+
+def test_which_budget() -> None:
+    """Of several budgets a spent one that refuses is shown, then one that leads to a route, then the fullest."""
+    team = {"name": "team", "spent": 9, "limit": 5, "warn": True, "route": "saving"}
+    day = {"name": "day", "spent": 5, "limit": 5, "warn": True, "route": ""}
+    open_ones = [
+        {"name": "a", "spent": 3, "limit": 5, "route": ""},
+        {"name": "b", "spent": 4, "limit": 5, "route": "x"},
+    ]
+    for budgets, told in (
+        ([*open_ones, team, day], "budget day spent"),
+        ([day, team, *open_ones], "budget day spent"),
+        ([team, *open_ones], "budget team spent, route saving"),
+        (open_ones, "budget b 80%"),
+    ):
+        assert shown(budgets=budgets).rpartition("  ")[2] == told
+
+
+def test_percent_is_rounded_down() -> None:
+    """A part of a budget is rounded down, without the error that 0.29 has as a number of a computer."""
+    for spent, limit, told in ((0.306, 0.7, "43%"), (0.29, 1, "29%"), (0.9999999999, 1, "99%")):
+        assert shown(budgets=[{"name": "day", "spent": spent, "limit": limit}]).endswith(f"budget day {told}")
 
 
 def test_full_window() -> None:

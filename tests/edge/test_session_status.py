@@ -131,13 +131,20 @@ class AnswerTests:
         assert found["cost_usd"] == sum(each["cost_usd"] for each in found["agents"]) == 51
 
     @pytest.mark.parametrize(
-        ("unit", "spent", "limit", "left"),
-        [("usd", DOLLAR, 4 * DOLLAR, 0.75), ("tokens", 5_000, 4_000, 0.0), ("tokens", 0, 0, 0.0)],
+        ("unit", "spent", "limit", "left", "route"),
+        [("usd", DOLLAR, 4 * DOLLAR, 0.75, ""), ("tokens", 5_000, 4_000, 0.0, "saving"), ("tokens", 0, 0, 0.0, "")],
     )
-    def test_budgets(self, unit: Any, spent: int, limit: int, left: float) -> None:
-        """A budget is shown in its own unit, with the share that is left."""
+    def test_budgets(self, unit: Any, spent: int, limit: int, left: float, route: str) -> None:
+        """A budget is shown in its own unit, with the share that is left and the route that it leads to."""
         state = BudgetState(
-            name="day", scope="key anna", unit=unit, spent=spent, limit=limit, resets_at=1.7e9, is_warning=True
+            name="day",
+            scope="key anna",
+            unit=unit,
+            spent=spent,
+            limit=limit,
+            resets_at=1.7e9,
+            is_warning=True,
+            route=route,
         )
         scale = DOLLAR if unit == "usd" else 1
         assert answer(session(MAIN), budgets=[state])["budgets"] == [
@@ -150,5 +157,6 @@ class AnswerTests:
                 "left": left,
                 "resets_at": 1.7e9,
                 "warn": True,
+                "route": route,
             }
         ]

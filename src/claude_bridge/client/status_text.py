@@ -148,28 +148,36 @@ def _context(session: Object, figures: Object) -> Iterator[_Part]:
 
 
 def _budget(figures: Object) -> Iterator[_Part]:
-    """Yield the budget of which least is left."""
-    fullest: tuple[float, Object] | None = None
+    """Yield one budget: a spent one that refuses, else a spent one that leads to a route, else the fullest."""
+    first: tuple[int, float, Object] | None = None
     for budget in _objects(figures.get("budgets")):
         spent, limit = _number(budget.get("spent")), _number(budget.get("limit"))
         if spent is not None and limit is not None and _name(budget.get("name")):
             share = spent / limit if limit else 1.0
-            if fullest is None or share > fullest[0]:
-                fullest = (share, budget)
-    if fullest is not None:
-        share, budget = fullest
-        is_spent = share >= 1
-        told = f"spent{_until(budget)}" if is_spent else f"{min(round(_FULL * share), _FULL - 1)}%"
-        colour = RED if is_spent else YELLOW if budget.get("warn") is True else _PLAIN
+            rank = 0 if share < 1 else 1 if _name(budget.get("route")) else 2
+            if first is None or (rank, share) > first[:2]:
+                first = (rank, share, budget)
+    if first is not None:
+        rank, share, budget = first
+        route = _name(budget.get("route"))
+        percent = f"{_percent(share)}%"
+        told = (percent, f"spent, route {route}", f"spent{_until(budget)}")[rank]
+        colour = RED if rank > 1 else YELLOW if rank or budget.get("warn") is True else _PLAIN
         yield _Part(f"budget {_name(budget.get('name'))} {told}", _ALWAYS if colour else 4, colour)
 
 
+def _percent(share: float) -> int:
+    """Return a part in percent, rounded down as `claude-bridge usage budgets` does; 100 is spent and nothing else."""
+    return min(int(round(_FULL * share, 9)), _FULL - 1)
+
+
 def _until(budget: Object) -> str:
-    """Return when a budget that is spent starts again, in local time; "" if it does not."""
+    """Return when a budget that is spent starts again, in local time with its zone; "" if it does not."""
     seconds = _number(budget.get("resets_at"))
     if not seconds or seconds > _LATEST:
         return ""
-    return time.strftime(" until %d %b %H:%M", time.localtime(seconds))
+    local = time.localtime(seconds)
+    return f" until {_name(time.strftime('%d %b %H:%M %Z', local))}"
 
 
 def _dollars(amount: float) -> str:

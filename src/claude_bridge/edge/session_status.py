@@ -103,4 +103,5 @@ def _budget(state: BudgetState) -> dict[str, Any]:
         "left": round(max(0.0, 1 - state.spent / state.limit), _DIGITS) if state.limit else 0.0,
         "resets_at": state.resets_at,
         "warn": state.is_warning,
+        "route": state.route,
     }

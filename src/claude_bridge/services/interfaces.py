@@ -394,6 +394,7 @@ class BudgetState:
     :ivar spent: what is in the accounts.
     :ivar resets_at: Unix seconds at which it starts again; None if it does not, as that of a session.
     :ivar is_warning: whether the limit of ``warn`` is reached.
+    :ivar route: the one that is taken when it is spent; "" where it refuses then.
     """
 
     name: str
@@ -403,6 +404,7 @@ class BudgetState:
     limit: int
     resets_at: float | None
     is_warning: bool
+    route: str = ""
 
     @property
     def is_spent(self) -> bool:

@@ -330,3 +330,8 @@ class StateTests:
         assert known.states(Spender(key="bob", session="s-1"))[1] == BudgetState(
             name="s", scope="session", unit="tokens", spent=0, limit=50, resets_at=None, is_warning=False
         )
+
+    def test_route(self) -> None:
+        """A budget says to which route it leads when it is spent, and "" where it refuses."""
+        desk = Desk(f"[budget:a]\namount = 1\nthen = route cheap\n{DAY}[budget:b]\namount = 1\n{DAY}")
+        assert [each.route for each in desk.budgets.states(ANNA)] == ["cheap", ""]

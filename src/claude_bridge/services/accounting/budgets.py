@@ -124,6 +124,7 @@ class ConfiguredBudgets:
                     limit=limit.amount,
                     resets_at=None if counter is None or limit.meter.per == "session" else counter.period.end,
                     is_warning=spent >= limit.warn_at,
+                    route=limit.fallback,
                 )
             )
         return found
