@@ -111,7 +111,14 @@ class AnswerTests:
     def test_before_the_first_answer(self) -> None:
         """While nothing has answered nothing is said of it."""
         found = answer(session(evolve(MAIN, attempts=())))
-        assert [found[name] for name in ("model", "backend", "context", "cached", "cost_usd")] == [None] * 5
+        assert [found[name] for name in ("model", "backend", "context", "cached")] == [None] * 4
+
+    def test_refused_requests(self) -> None:
+        """A session of which no backend was asked has cost nothing, which is known; one that failed there may have."""
+        refused, failed = evolve(MAIN, attempts=()), evolve(MAIN, attempts=(evolve(ATTEMPT, usage=None, cost=None),))
+        assert answer(session(refused))["cost_usd"] == 0
+        assert answer(session(refused, failed))["cost_usd"] is None
+        assert answer(session(refused, is_complete=False))["cost_usd"] is None
 
     def test_prompt_without_tokens(self) -> None:
         """A backend that counts nothing says nothing of its cache."""

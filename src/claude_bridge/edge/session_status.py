@@ -89,7 +89,9 @@ def _agent(name: str, agent: Agent, *, whole: bool) -> dict[str, Any]:
 
 def _cost(counts: Counts, *, whole: bool) -> float | None:
     """Return a cost as far as it is known; None before the figures are whole, as a part would look like all."""
-    return in_dollars(counts.known_cost) if whole else None
+    if not whole:
+        return None
+    return in_dollars(counts.known_cost) if counts.attempts else 0.0  # what no backend was asked for costs nothing
 
 
 def _budget(state: BudgetState) -> dict[str, Any]:
