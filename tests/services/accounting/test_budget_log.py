@@ -6,9 +6,9 @@ from datetime import UTC
 
 import pytest
 from attrs import evolve
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
-from claude_bridge.core.budgets import Counter, Limit, Meter, Scope
+from claude_bridge.core.budgets import Counter, Limit, Meter, Scope, Who
 from claude_bridge.services.accounting import budget_log
 from claude_bridge.services.accounting.budget_log import BudgetLog
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
@@ -43,6 +43,29 @@ class BudgetLogTests:
             [("large", "has reached 50 %")],
             [("large", "is spent")],
         ]
+
+    @pytest.mark.parametrize(
+        ("who", "told"),
+        [
+            ((), "the budget small (for each subagent) is spent: 12 of 10 tokens a day"),
+            (
+                ("anna", "3f2a91"),
+                "the budget small (for each subagent), #3f2a of anna, is spent: 12 of 10 tokens a day",
+            ),
+            (("", "3f2a91"), "the budget small (for each subagent), #3f2a, is spent: 12 of 10 tokens a day"),
+            (
+                ("anna", "3f2a91", "a0123456789"),
+                "the budget small (for each subagent), a0123456 in #3f2a of anna, is spent: 12 of 10 tokens a day",
+            ),
+        ],
+    )
+    def test_whose(self, who: Who, told: str) -> None:
+        """The text says which session or subagent it is and of which key, briefly, and nothing of the only one."""
+        counter = Counter.at(AGENTS, NOON)
+        counter.book(NOON, 0, 12)
+        with capturedLogs() as logged:
+            BudgetLog().tell([limit("small", 10)], who, counter)
+        assert [formatEvent(each) for each in logged] == [told]
 
     def test_unpriced(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A model of unknown price is told of once, and no more models than have a place."""

@@ -9,10 +9,14 @@ from attrs import define, field
 from twisted.logger import Logger
 
 from claude_bridge.core.budgets import Counter, Limit, Who, described, spent_of
+from claude_bridge.services.accounting.request_line import SESSION_CHARACTERS
 from claude_bridge.services.interfaces import RequestRecord
 
 MAX_UNPRICED: Final = 1_024
 """Models of unknown price that are told of."""
+
+AGENT_CHARACTERS: Final = 8
+"""Characters of a subagent's id in the text; the whole is in the line's fields."""
 
 _log = Logger()
 
@@ -37,9 +41,10 @@ class BudgetLog:
             if key not in counter.told:
                 counter.told.add(key)
                 _log.warn(
-                    "the budget {budget} {word}: {spent}",
+                    "the budget {budget}{whose} {word}: {spent}",
                     event="budget",
                     budget=described(limit),
+                    whose=_whose(who),
                     word=word,
                     spent=spent_of(limit, counter),
                     **dict(zip(("key", "session", "agent"), who, strict=False)),
@@ -60,3 +65,14 @@ class BudgetLog:
                     backend=attempt.backend,
                     model=attempt.model,
                 )
+
+
+def _whose(who: Who) -> str:
+    """Return which session or subagent it is, and of which key: ``, #3f2a of alice,``; "" for the only one."""
+    if not who:
+        return ""
+    key, session, *agents = who
+    name = f"#{session[:SESSION_CHARACTERS]}"
+    if agents:
+        name = f"{agents[0][:AGENT_CHARACTERS]} in {name}"
+    return f", {name} of {key}," if key else f", {name},"
