@@ -112,6 +112,23 @@ class BudgetTests:
         assert (rows[0]["spent"], rows[0]["limit"], rows[0]["resets_at"]) == (4.5e-6, 5.0, "2023-11-15T18:30:00Z")
         assert (rows[-1]["key"], rows[-1]["session"], rows[-1]["agent"]) == ("alice", "s-1", "a-1")
 
+    def test_unknown_price(self, file: Path) -> None:
+        """What was used at an unknown price comes on top of an amount of dollars, also of nothing; tokens have it."""
+        connection = connect(str(file))
+        write(connection, [entry(session="s-3", key="bob", attempts=(attempt(cost=None),))])
+        connection.close()
+        text = BUDGETS.replace("amount = 0.000002", "amount = 0.01")
+        lines = [" ".join(line.split()) for line in told(file, text)[1].splitlines()]
+        assert [line.partition(" of")[0].split(" $")[1] for line in lines if " + ?" in line] == [
+            "0.0000045 + ?",
+            "0 + ?",
+        ]
+        assert lines[-1] == "?: comes on top, at a price that is not known"
+        assert not any("+ ?" in line for line in lines if "tokens" in line)
+        rows = json.loads(told(file, text, form="json")[1])["budgets"]
+        found = [(row["budget"], row["unpriced_attempts"]) for row in rows if row["unpriced_attempts"]]
+        assert found == [("day", 1), ("long", 1)]
+
     def test_no_budget(self, file: Path, tmp_path: Path) -> None:
         """Without a budget that is said, whether anything was recorded or not."""
         for path in (file, tmp_path / "none"):

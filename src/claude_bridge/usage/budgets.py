@@ -31,12 +31,14 @@ class Line:
 
     :ivar who: key and session, or key, session and agent; nothing where there is but one spender, or none yet. A client
         without a ``[key:NAME]`` has the key "".
+    :ivar unpriced: attempts at a price that is not known, which come on top of what is spent in dollars; 0 for tokens.
     :ivar ends: Unix seconds at which it starts again; None if it never does.
     """
 
     limit: Limit
     who: tuple[str, ...]
     spent: int
+    unpriced: int = 0
     ends: float | None
 
 
@@ -55,12 +57,14 @@ def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection | None, now
         if limit.meter.per == "session":
             found += list(_largest(limit, answer)) or [Line(limit=limit, who=(), spent=0, ends=None)]
             continue
-        rows = (
-            Amounts(row.usd, row.tokens)
+        rows = [
+            row
             for row in answer.periods[_milliseconds(span)]
             if limit.meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None
-        )
-        found.append(Line(limit=limit, who=(), spent=sum(each.of(limit.unit) for each in rows), ends=span.end))
+        ]
+        used = sum(row.usd if limit.unit == "usd" else row.tokens for row in rows)
+        unpriced = sum(row.unpriced for row in rows) if limit.unit == "usd" else 0
+        found.append(Line(limit=limit, who=(), spent=used, unpriced=unpriced, ends=span.end))
     return found
 
 
@@ -71,7 +75,8 @@ def table(lines: Sequence[Line]) -> str:
     shows_keys = len({each.who[0] for each in lines if each.who}) > 1
     cells = [_HEAD, *(_cells(each, shows_key=shows_keys) for each in lines)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(_HEAD))]
-    return "".join(f"{_line(line, widths)}\n" for line in cells)
+    text = "".join(f"{_line(line, widths)}\n" for line in cells)
+    return text + ("?: comes on top, at a price that is not known\n" if any(each.unpriced for each in lines) else "")
 
 
 def plain(lines: Sequence[Line]) -> list[dict[str, Any]]:
@@ -86,12 +91,15 @@ def _milliseconds(span: Period) -> Span:
 def _largest(limit: Limit, answer: Answer) -> Iterator[Line]:
     count = 1 if limit.meter.kind == "session" else 2
     own: dict[Who, Amounts] = {}
+    unpriced: dict[Who, int] = {}
     for (key, *names), used in answer.sessions.items():
         if len(names) == count:
             who = "" if key == FORWARDED_KEY else key, *names
             own[who] = own.get(who, NOTHING).plus(Amounts(*used))
+            if limit.unit == "usd":
+                unpriced[who] = unpriced.get(who, 0) + answer.unpriced.get((key, *names), 0)
     for who, amounts in sorted(own.items(), key=lambda each: -each[1].of(limit.unit))[:SHOWN]:
-        yield Line(limit=limit, who=who, spent=amounts.of(limit.unit), ends=None)
+        yield Line(limit=limit, who=who, spent=amounts.of(limit.unit), unpriced=unpriced.get(who, 0), ends=None)
 
 
 def _plain(line: Line) -> dict[str, Any]:
@@ -107,6 +115,7 @@ def _plain(line: Line) -> dict[str, Any]:
         "unit": limit.unit,
         "spent": spent,
         "limit": of,
+        "unpriced_attempts": line.unpriced,
         "is_spent": line.spent >= limit.amount,
         "resets_at": ends,
     }
@@ -121,7 +130,7 @@ def _cells(line: Line, *, shows_key: bool) -> tuple[str, ...]:
     return (
         limit.name,
         printable(" ".join((str(limit.scope), *names))),
-        limit.shown(line.spent),
+        limit.shown(line.spent) + (" + ?" if line.unpriced else ""),
         f"{limit.shown(limit.amount)}{unit}",
         "spent" if line.spent >= limit.amount else f"{100 * line.spent // limit.amount} %",
         "never" if line.ends is None else f"{shown(line.ends, meter.zone, per=meter.per)} ({meter.timezone})",

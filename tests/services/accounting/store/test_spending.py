@@ -75,6 +75,18 @@ class SpentTests:
             ("alice", "s-1", "a-1"): (1_500_000, 102),
         }
 
+    def test_unknown_prices(self, ledger: Connection) -> None:
+        """Attempts that used tokens at an unknown price are counted: in whole hours, in parts of one, by session."""
+        free, failed = attempt(cost=None), attempt(cost=None, input=None)
+        write(
+            ledger, [entry(attempts=(free, failed, attempt())), entry(agent="a-1", attempts=(free,)), entry(key="bob")]
+        )
+        part = Span(NOON - 30 * MINUTE, NOON + 30 * MINUTE)
+        answer = spent(ledger.cursor(), Question((TWO_HOURS, part), 10))
+        for span in (TWO_HOURS, part):
+            assert {row.key: row.unpriced for row in answer.periods[span]} == {"alice": 2, "bob": 0}
+        assert answer.unpriced == {("alice", "s-1"): 2, ("alice", "s-1", "a-1"): 1}
+
     def test_last_used_sessions(self, ledger: Connection) -> None:
         """No more are read than are asked for: those that were used last."""
         write(ledger, [entry(session=f"s-{number}", started=NOON + number) for number in range(5)])

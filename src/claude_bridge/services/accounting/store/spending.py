@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from claude_bridge.services.accounting.store import sql
@@ -34,6 +36,7 @@ class Spent(NamedTuple):
 
     :ivar usd: pico-dollars, as far as prices were known.
     :ivar tokens: of prompts and answers.
+    :ivar unpriced: how many of the attempts used tokens at a price that is not known.
     """
 
     backend: str
@@ -41,6 +44,7 @@ class Spent(NamedTuple):
     key: str
     usd: int
     tokens: int
+    unpriced: int = 0
 
 
 class Answer(NamedTuple):
@@ -48,21 +52,27 @@ class Answer(NamedTuple):
 
     :ivar periods: sums by backend, model and key.
     :ivar sessions: key and session, or key, session and agent -> pico-dollars and tokens.
+    :ivar unpriced: as in ``sessions`` -> attempts at a price that is not known; none where there are none.
     """
 
     periods: dict[Span, list[Spent]]
     sessions: dict[tuple[str, ...], tuple[int, int]]
+    unpriced: Mapping[tuple[str, ...], int] = MappingProxyType({})
 
 
 def spent(cursor: Any, question: Question) -> Answer:  # noqa: ANN401 - of whatever database
     """Return what the ledger knows."""
     periods = {span: _within(cursor, span) for span in question.periods}
     sessions: dict[tuple[str, ...], tuple[int, int]] = {}
+    unpriced: dict[tuple[str, ...], int] = {}
     if question.sessions:
         for statement in (sql.SPENT_BY_SESSIONS, sql.SPENT_BY_AGENTS):
             cursor.execute(statement, (question.sessions,))
-            sessions.update({tuple(who): (usd, tokens) for usd, tokens, *who in cursor.fetchall()})
-    return Answer(periods, sessions)
+            for usd, tokens, attempts, *who in cursor.fetchall():
+                sessions[tuple(who)] = usd, tokens
+                if attempts:
+                    unpriced[tuple(who)] = attempts
+    return Answer(periods, sessions, unpriced)
 
 
 def _within(cursor: Any, span: Span) -> list[Spent]:  # noqa: ANN401 - as above

@@ -273,24 +273,27 @@ LAST_ANSWER: Final = (
 LIKE_SESSION: Final = "SELECT DISTINCT text FROM session WHERE text >= ? AND text < ? ORDER BY text LIMIT 5"
 _TOKENS: Final = "{0}.input + {0}.cache_read + {0}.cache_write + {0}.output"
 SPENT_IN_HOURS: Final = (
-    f"SELECT backend.text, model.text, key.text, sum(hour.cost), sum({_TOKENS.format('hour')}) FROM hour "
+    f"SELECT backend.text, model.text, key.text, sum(hour.cost), sum({_TOKENS.format('hour')}), sum(hour.unpriced) "
+    "FROM hour "
     f"{_BACKEND.format('hour')} {_MODEL.format('hour')} {_KEY.format('hour')} "
     "WHERE hour >= ? AND hour < ? GROUP BY 1, 2, 3"
 )
 SPENT_IN_ATTEMPTS: Final = (
     "SELECT backend.text, model.text, key.text, coalesce(sum(attempt.cost), 0), coalesce(sum("
-    f"{_TOKENS.format('attempt')}), 0) FROM request JOIN attempt ON attempt.request = request.id "
+    f"{_TOKENS.format('attempt')}), 0), "
+    "sum(CASE WHEN attempt.cost IS NULL AND attempt.input IS NOT NULL THEN 1 ELSE 0 END) "
+    "FROM request JOIN attempt ON attempt.request = request.id "
     "JOIN agent ON agent.id = request.agent JOIN session ON session.id = agent.session "
     f"{_BACKEND.format('attempt')} {_MODEL.format('attempt')} {_KEY.format('session')} "
     "WHERE request.started >= ? AND request.started < ? AND attempt.started >= ? AND attempt.started < ? "
     "GROUP BY 1, 2, 3"
 )
 SPENT_BY_SESSIONS: Final = (
-    f"SELECT session.cost, {_TOKENS.format('session')}, key.text, session.text FROM session "
+    f"SELECT session.cost, {_TOKENS.format('session')}, session.unpriced, key.text, session.text FROM session "
     f"{_KEY.format('session')} WHERE session.text <> '' ORDER BY session.last DESC LIMIT ?"
 )
 SPENT_BY_AGENTS: Final = (
-    f"SELECT agent.cost, {_TOKENS.format('agent')}, key.text, session.text, agent.text FROM agent "
+    f"SELECT agent.cost, {_TOKENS.format('agent')}, agent.unpriced, key.text, session.text, agent.text FROM agent "
     f"JOIN session ON session.id = agent.session {_KEY.format('session')} "
     "WHERE agent.text <> '' AND session.text <> '' ORDER BY agent.last DESC LIMIT ?"
 )
