@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.events import Usage
-from claude_bridge.core.prices import DOLLAR, Price, Tier, a_million, dollars, in_short, per_token, pico_dollars
+from claude_bridge.core.prices import (
+    DOLLAR,
+    Price,
+    Tier,
+    a_million,
+    dollars,
+    dollars_beside,
+    in_short,
+    per_token,
+    pico_dollars,
+)
 
 RATE = st.integers(0, 10**9)
 COUNT = st.integers(0, 10**9)
@@ -198,6 +208,27 @@ class DollarsTests:
     def test_shown(self, cost: int, expected: str) -> None:
         """Large amounts have cents, small ones as many digits as say something."""
         assert dollars(cost) == expected
+
+
+class PartTests:
+    """What is shown beside the whole."""
+
+    @pytest.mark.parametrize(
+        ("cost", "whole", "expected"),
+        [
+            (DOLLAR, DOLLAR * 8 // 10, "$1.0000"),
+            (DOLLAR * 8 // 10, DOLLAR * 8 // 10, "$0.8000"),
+            (DOLLAR // 2, 5 * DOLLAR, "$0.50"),
+            (1_204_506_000_000_000, 5 * DOLLAR, "$1,204.51"),
+            (4_200_000_000, 5 * DOLLAR, "<$0.01"),
+            (82_000_000, DOLLAR // 2, "<$0.0001"),
+            (0, 5 * DOLLAR, "$0"),
+            (4_500_000, 2_000_000, "$0.0000045"),
+        ],
+    )
+    def test_digits(self, cost: int, whole: int, expected: str) -> None:
+        """A part has as many digits as the whole, and what they cannot show is not shown as zero."""
+        assert dollars_beside(cost, whole) == expected
 
 
 class PriceForPeopleTests:

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 from attrs import define, field, frozen
 
 from claude_bridge.core.budget_periods import Per, Period, period, shown
-from claude_bridge.core.prices import dollars
+from claude_bridge.core.prices import dollars_beside
 
 ScopeKind = Literal["all", "key", "session", "agent", "model"]
 Unit = Literal["usd", "tokens"]
@@ -118,8 +118,8 @@ class Limit:
         return -(-self.amount * self.warn // 100)
 
     def shown(self, amount: int) -> str:
-        """Return an amount in its unit, for people."""
-        return dollars(amount) if self.unit == "usd" else f"{amount:,}"
+        """Return an amount in its unit, for people, dollars with as many digits as those of the whole budget have."""
+        return dollars_beside(amount, self.amount) if self.unit == "usd" else f"{amount:,}"
 
 
 class Amounts(NamedTuple):

@@ -182,6 +182,9 @@ def in_dollars(cost: int | None) -> float | None:
 
 
 _SMALL: Final = DOLLAR // 1000
+_CENT: Final = 2
+"""Digits of a dollar down to the cent."""
+
 _CENT_DIGITS: Final = 10
 """Digits of pico-dollars behind a cent."""
 
@@ -197,3 +200,18 @@ def dollars(cost: int) -> str:
         return "$0"
     two_digits = Decimal(f"{Decimal(cost).scaleb(-_PICO):.1e}").normalize()
     return f"${two_digits:f}"
+
+
+def dollars_beside(cost: int, whole: int) -> str:
+    """Return an amount with the digits that another has, of which it is a part: ``$1.0000`` beside ``$0.8000``.
+
+    What is less than the last digit can show is ``<$0.01``; beside less than a tenth of a cent it is as `dollars` says.
+    """
+    digits = _CENT if whole >= DOLLAR else _CENT + 2 if whole >= _SMALL else 0
+    if not cost or not digits:
+        return dollars(cost)
+    finest: int = 10 ** (_PICO - digits)
+    if cost < finest:
+        return f"<${Decimal(1).scaleb(-digits):f}"
+    number = (cost + finest // 2) // finest
+    return f"${number // 10**digits:,}.{number % 10**digits:0{digits}d}"
