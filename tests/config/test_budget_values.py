@@ -7,7 +7,18 @@ from decimal import Decimal
 
 import pytest
 
-from claude_bridge.config.budget_values import dollar_amount, end, percent, route_of, scope, timezone, zone
+from claude_bridge.config.budget_values import (
+    EVERY,
+    dollar_amount,
+    end,
+    how_often,
+    percent,
+    route_of,
+    scope,
+    timezone,
+    wrong_end,
+    zone,
+)
 from claude_bridge.core.budgets import Scope
 
 
@@ -37,6 +48,9 @@ class ScopeTests:
             ("key", "needs the name of a key: key NAME"),
             ("model a b", "needs the name of a model"),
             ("all alice", "all takes no name"),
+            ("key alice, bob", "key takes the name of one key: each further key needs a"),
+            ("key alice,bob", "key takes the name of one key"),
+            ("key alice bob", "key takes the name of one key"),
         ],
     )
     def test_wrong(self, text: str, told: str) -> None:
@@ -69,6 +83,28 @@ class AmountTests:
             percent(text)
 
 
+class PeriodTests:
+    """When a budget starts again."""
+
+    def test_read(self) -> None:
+        """Each word, the one of sessions too."""
+        assert [how_often(each) for each in (*EVERY, "session")] == [*EVERY, "session"]
+
+    @pytest.mark.parametrize(("text", "near"), [("daily", "day"), ("weekly", "week"), ("hourly", "hour")])
+    def test_near(self, text: str, near: str) -> None:
+        """What is near is offered, never the word that only a session may have."""
+        with pytest.raises(ValueError, match=f"did you mean {near}") as raised:
+            how_often(text)
+        assert str(raised.value).endswith(
+            "(must be hour, day, week or month, and is left out with for = session or agent)"
+        )
+
+    def test_far(self) -> None:
+        """What is near none is told which there are."""
+        with pytest.raises(ValueError, match=r"^must be hour, day, week or month, and"):
+            how_often("fortnight")
+
+
 class EndTests:
     """What follows when a budget is spent."""
 
@@ -90,6 +126,20 @@ class EndTests:
         """What is missing or too much is said."""
         with pytest.raises(ValueError, match=told):
             end(text)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("saving", "did you mean route saving? (must be refuse, or route and the name of a [route:*])"),
+            ("Savings", "did you mean route saving? (must be refuse, or route and the name of a [route:*])"),
+            ("zzz", "must be refuse, or route and the name of a [route:*]"),
+            ("refuse", ""),
+            ("route other", ""),
+        ],
+    )
+    def test_name_without_its_word(self, text: str, told: str) -> None:
+        """Whoever writes a route's name alone is offered the route; other words are told what there is."""
+        assert wrong_end(end(text), ("cheap", "saving")) == told
 
 
 class ZoneTests:

@@ -54,6 +54,12 @@ class ExpandTests:
         (message,) = mistakes_of(line)
         assert "a lone $" in str(message)
 
+    @pytest.mark.parametrize("line", ["$5", "$0.4", " $ 1,000.00", "5.00 $", "5$"])
+    def test_amount_with_a_currency(self, line: str) -> None:
+        """Who writes an amount with a dollar sign learns first that it has none."""
+        (message,) = mistakes_of(line)
+        assert str(message).startswith("amounts are written without a sign of the currency, such as 5.00")
+
     @pytest.mark.parametrize("line", ["10 # ten", "10 ;ten", "# ten", "${MISSING:- #}"])
     def test_comment_behind_a_value(self, line: str) -> None:
         """A comment behind a value would become part of it, so it is reported."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Final, cast, get_args
 
-from claude_bridge.config.problems import not_allowed, suggestion
+from claude_bridge.config.problems import nearest, not_allowed, suggestion
+from claude_bridge.core.budget_periods import Per
 from claude_bridge.core.budgets import NAMED, Scope, ScopeKind
 
 REFUSE: Final = "refuse"
+EVERY: Final[tuple[Per, ...]] = ("hour", "day", "week", "month")
+"""When a budget starts again that is not for each session or agent."""
+
+EVERY_SHOWN: Final = f"{', '.join(EVERY[:-1])} or {EVERY[-1]}"
 _ROUTE: Final = "route"
 _SCOPES: Final = get_args(ScopeKind)
 _DOLLARS: Final = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
@@ -26,6 +32,8 @@ def scope(text: str) -> Scope:
     if word not in _SCOPES:
         raise ValueError(not_allowed(word, _SCOPES))
     kind = cast(ScopeKind, word)
+    if kind == "key" and ("," in name or " " in name):
+        raise ValueError("key takes the name of one key: each further key needs a [budget:*] of its own")
     if kind in NAMED and (not name or " " in name):
         raise ValueError(f"needs the name of a {kind}: {kind} NAME")
     if kind not in NAMED and name:
@@ -40,6 +48,15 @@ def dollar_amount(text: str) -> Decimal:
     return Decimal(text)
 
 
+def how_often(text: str) -> Per:
+    """Read when a budget starts again: ``hour``, ``day``, ``week``, ``month``, or ``session`` for never."""
+    if text not in get_args(Per):
+        near = nearest(text, EVERY)
+        told = f"must be {EVERY_SHOWN}, and is left out with for = session or agent"
+        raise ValueError(f"did you mean {near}? ({told})" if near else told)
+    return cast(Per, text)
+
+
 def percent(text: str) -> int:
     """Read a part in percent; the sign may be missing."""
     match = _PERCENT.fullmatch(text)
@@ -49,11 +66,16 @@ def percent(text: str) -> int:
 
 
 def end(text: str) -> str:
-    """Read what follows when a budget is spent: ``refuse``, or ``route NAME``."""
+    """Read what follows when a budget is spent: ``refuse``, or ``route NAME``.
+
+    Another single word is returned as it is, for the rules of the file know the routes, and `wrong_end` the message.
+    """
     word, _, name = text.partition(" ")
     name = name.strip()
     if word not in {REFUSE, _ROUTE}:
-        raise ValueError(not_allowed(word, (REFUSE, _ROUTE)))
+        if name or not word or nearest(word, (REFUSE, _ROUTE)):
+            raise ValueError(not_allowed(word, (REFUSE, _ROUTE)))
+        return word
     if word == REFUSE:
         if name:
             raise ValueError("refuse takes no name")
@@ -61,6 +83,15 @@ def end(text: str) -> str:
     if not name or " " in name:
         raise ValueError("route needs the name of one [route:*]: route NAME")
     return f"{_ROUTE} {name}"
+
+
+def wrong_end(then: str, routes: Iterable[str]) -> str:
+    """Return what is wrong with a word that `end` left to the rules; "" if nothing is. ``routes`` are their names."""
+    if then == REFUSE or route_of(then):
+        return ""
+    near = nearest(then, routes)
+    told = f"must be {REFUSE}, or {_ROUTE} and the name of a [route:*]"
+    return f"did you mean {_ROUTE} {near}? ({told})" if near else told
 
 
 def route_of(then: str) -> str:

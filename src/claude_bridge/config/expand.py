@@ -12,6 +12,13 @@ from typing import Final
 _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}$]*))?\})?")
 _COMMENT = re.compile(r"(?:^|\s)[#;]")
 
+_AMOUNT = re.compile(r"\$?\s*[\d.,]+\s*\$?", re.ASCII)
+
+_LONE: Final = "a lone $: write $$ for the sign itself, ${NAME} or ${NAME:-default} for a variable"
+_LONE_IN_AMOUNT: Final = (
+    "amounts are written without a sign of the currency, such as 5.00; elsewhere $$ is the "
+    "sign itself, and ${NAME} a variable"
+)
 _UNSET: Final = "the environment variable {0} is not set; ${{{0}:-default}} would give a default"
 _IS_UNSET: Final = re.compile(r"the environment variable (\w+) is not set;")
 
@@ -39,7 +46,7 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
         if match["dollar"]:
             return "$"
         if name is None:
-            mistakes.append("a lone $: write $$ for the sign itself, ${NAME} or ${NAME:-default} for a variable")
+            mistakes.append(_LONE_IN_AMOUNT if _AMOUNT.fullmatch(line.strip()) else _LONE)
             return ""
         if default is not None:
             return environ.get(name) or default

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import Attribute
 
 from claude_bridge.config.backend_keys import BackendKey, read_backend_key
-from claude_bridge.config.budget_values import dollar_amount, end, percent, scope, timezone
+from claude_bridge.config.budget_values import dollar_amount, end, how_often, percent, scope, timezone
 from claude_bridge.config.expand import OFF, expand, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
@@ -213,6 +213,7 @@ _NUMBERS: Mapping[str, Parse] = {"bytes": size, "bytes/s": size, "tokens": token
 
 SHAPES: Mapping[str, Parse] = {
     "budget end": end,
+    "budget period": how_often,
     "budget scope": scope,
     "condition": condition,
     "database": database,

@@ -12,7 +12,7 @@ from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import foreign_words, key_scope, listeners
 from claude_bridge.config.backend_urls import is_here
-from claude_bridge.config.budget_values import route_of
+from claude_bridge.config.budget_values import EVERY_SHOWN, route_of, wrong_end
 from claude_bridge.config.budgets import fallback_routes
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
@@ -282,6 +282,8 @@ class Rules:
         if not self._is_broken(section, "for"):
             yield from _budget_period(budget)
         route = route_of(budget.then)
+        if wrong := wrong_end(budget.then, config.routes):
+            yield "then", wrong
         if route and route not in config.routes:
             yield "then", f"no [route:*] of that name, {suggestion(route, config.routes)}"
 
@@ -367,9 +369,9 @@ def _budget_period(budget: Budget) -> Iterator[tuple[str, str]]:
         if budget.per not in {None, "session"}:
             yield "per", f"must be session, or left out: each {kind} has one budget, which never starts again"
     elif budget.per is None:
-        yield "per", "is missing: hour, day, week or month"
+        yield "per", f"is missing: {EVERY_SHOWN}"
     elif budget.per == "session":
-        yield "per", f"must be hour, day, week or month for {kind}; for = session gives each session a budget"
+        yield "per", f"must be {EVERY_SHOWN} for {kind}; for = session gives each session a budget"
 
 
 def _overrides(model: Model, section: str, kind: str) -> Iterator[Problem]:

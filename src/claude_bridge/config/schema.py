@@ -439,6 +439,7 @@ class Budget:
         None,
         "When it starts again: `hour`, `day`, `week` (on Monday), `month`. Must be given, but for a `session` or an "
         "`agent`, which has one budget.",
+        shape="budget period",
     )
     timezone: str = option("UTC", "The time zone of its periods, such as `Europe/Berlin`.", shape="timezone")
     warn: int = option(
