@@ -18,6 +18,7 @@ from claude_bridge.services.accounting.store.removal import forget_session
 from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
 from claude_bridge.usage.command import LedgerFile, find, run
 from claude_bridge.usage.order import Misuse, Order
+from claude_bridge.usage.period import milliseconds
 from tests.config.files import config_of
 from tests.services.accounting.store.books import NOON, attempt, entry, rows, write
 
@@ -138,6 +139,45 @@ class PeriodTests:
         with pytest.raises(Misuse, match="is not a time"):
             told(file, since="")
 
+    def test_month(self, file: Path) -> None:
+        """A month that is named is that month alone, whatever came after it."""
+        connection = connect(str(file))
+        first, last = (milliseconds(datetime(2023, 10, day, tzinfo=UTC)) for day in (1, 31))
+        for time in (first - 5000, first, last + 86_399_999):
+            write(connection, [entry(session=f"s-{time}", started=time, attempts=(attempt(started=time),))])
+        connection.close()
+        headline = "from 2023-10-01 00:00 to 2023-11-01 00:00 UTC"
+        for word in ("2023-10", "last-month"):
+            _, out, _ = told(file, word, by="backend")
+            assert out.startswith(f"{word}: {headline}\n")
+            assert out.splitlines()[2].split()[:2] == ["chutes", "2"]
+        document = json.loads(told(file, "2023-10", by="session", form="json")[1])
+        assert (document["since"], document["until"]) == ("2023-10-01T00:00:00Z", "2023-11-01T00:00:00Z")
+        assert [row["session"] for row in document["rows"]] == [f"s-{last + 86_399_999}", f"s-{first}"]
+        assert len(json.loads(told(file, "2023-09", by="agent", form="json")[1])["rows"]) == 1
+        assert told(file, "2023-08")[1] == "nothing was used from 2023-08-01 00:00 to 2023-09-01 00:00 UTC\n"
+        assert json.loads(told(file, "all", form="json")[1])["until"] is None
+
+    @pytest.mark.parametrize("by", BY)
+    def test_until(self, file: Path, by: By) -> None:
+        """An end is not in the period, whatever the sums are of, and whosoever."""
+        for key, count in ((None, 4), ("bob", 1)):
+            before = json.loads(told(file, "today", until="2023-11-15T12", by=by, key=key, form="json")[1])
+            after = json.loads(told(file, "today", until="2023-11-15T13", by=by, key=key, form="json")[1])
+            assert (before["total"]["requests"], after["total"]["requests"]) == (0, count)
+
+    def test_until_is_rounded(self, file: Path) -> None:
+        """An end within an hour is rounded down, of old periods within a day; the headline has what is meant."""
+        until = "2023-11-15T12:59"
+        assert told(file, "today", until=until)[1].endswith("from 2023-11-15 00:00 to 2023-11-15 12:00 UTC\n")
+        assert told(file, until=until)[1] == "nothing was used until 2023-11-15 00:00 UTC\n"
+        with pytest.raises(Misuse, match="more than 35 days ago of whole days"):
+            told(file, "2023-10-03T04:00", until="2023-10-03T23:00")
+        with pytest.raises(Misuse, match="nothing is between"):
+            told(file, "2023-09", by="hour")
+        with pytest.raises(Misuse, match="2023-10 has an end of its own"):
+            told(file, "2023-10", until=until)
+
     @pytest.mark.parametrize(
         ("words", "reason"),
         [(("yesterday",), "yesterday is not a time"), (("today", "week"), "week is one word too many")],
@@ -223,6 +263,18 @@ class ExportTests:
         assert len(told(file, "export", since="2023-11-15T12:30")[1].splitlines()) == 1
         assert len(told(file, "export", since="2023-11-15T12:29")[1].splitlines()) == 2
         assert len(told(file, "export", since="1h")[1].splitlines()) == 7
+
+    @pytest.mark.parametrize("more", [{}, {"key": "alice"}, {"session": "3f2a", "key": "alice"}])
+    def test_until(self, file: Path, more: dict[str, str]) -> None:
+        """An export ends before the very moment that is named."""
+        connection = connect(str(file))
+        write(connection, [entry(session="3f2a-91", started=NOON + 30 * 60_000)])
+        connection.close()
+        since = "2023-11-15T12:01"
+        assert len(told(file, "export", since=since, until="2023-11-15T12:30", **more)[1].splitlines()) == 0
+        assert len(told(file, "export", since=since, until="2023-11-15T12:31", **more)[1].splitlines()) == 1
+        with pytest.raises(Misuse, match="--until is the later one"):
+            told(file, "export", since=since, until=since)
 
     @pytest.mark.parametrize(
         ("more", "count"),

@@ -11,6 +11,7 @@ from claude_bridge.usage.order import ACTIONS, Misuse, Order
 GIVEN: dict[str, dict[str, Any]] = {
     "--by": {"by": "day"},
     "--since": {"since": "7d"},
+    "--until": {"until": "1d"},
     "--session": {"session": "s-1"},
     "--key": {"key": "alice"},
     "--json": {"form": "json"},
@@ -18,9 +19,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "--format jsonl": {"form": "jsonl"},
 }
 TAKEN = {
-    "": {"--by", "--since", "--key", "--json", "--csv"},
+    "": {"--by", "--since", "--until", "--key", "--json", "--csv"},
     "session": {"--json", "--csv"},
-    "export": {"--since", "--session", "--key", "--format jsonl", "--csv"},
+    "export": {"--since", "--until", "--session", "--key", "--format jsonl", "--csv"},
     "budgets": {"--json"},
     "compact": set[str](),
     "forget": {"--session", "--key"},
@@ -50,7 +51,7 @@ class OptionTests:
         with pytest.raises(Misuse, match=r"^a period takes no --session: .* usage session ID$"):
             Order(session="s-1").check_options()
 
-    @pytest.mark.parametrize("name", ["key", "session", "since", "by"])
+    @pytest.mark.parametrize("name", ["key", "session", "since", "until", "by"])
     def test_empty(self, name: str) -> None:
         """An option that is empty, as a variable may be in a script, is given all the same."""
         given: dict[str, Any] = {name: ""}

@@ -210,15 +210,17 @@ def _usage_options(commands: argparse._SubParsersAction[Parser]) -> None:
         "usage",
         help=told,
         description=told,
-        usage="%(prog)s [today | week | month | all | SINCE] [--by WHAT] [--key NAME] [--json | --csv]\n"
+        usage="%(prog)s [today | week | month | last-month | all | MONTH | TIME] [--until TIME]\n"
+        "                           [--by WHAT] [--key NAME] [--json | --csv]\n"
         "       %(prog)s session ID [--json | --csv]\n"
-        "       %(prog)s export [--since SINCE] [--key NAME] [--session ID] [--format jsonl | csv]\n"
+        "       %(prog)s export [--since TIME] [--until TIME] [--key NAME] [--session ID]\n"
+        "                           [--format jsonl | csv]\n"
         "       %(prog)s prices [--all]\n"
         "       %(prog)s budgets [--json]\n"
         "       %(prog)s compact\n"
         "       %(prog)s forget --session ID | --key NAME",
-        epilog="SINCE is a date (2026-11-30) or how long ago (24h, 7d, 4w); times are in UTC. The file can be read "
-        "while the bridge runs.",
+        epilog="A MONTH (2026-11) is that month alone. A TIME is a date (2026-11-30), how long ago (24h, 7d, 4w), or "
+        "the beginning of one of these periods; times are in UTC. The file can be read while the bridge runs.",
     )
     command.add_argument("words", nargs="*", metavar="WHAT", help="a period (default: today), or one of the above")
     command.add_argument(
@@ -226,7 +228,10 @@ def _usage_options(commands: argparse._SubParsersAction[Parser]) -> None:
         choices=("model", "backend", "key", "session", "agent", "day", "hour"),
         help="of a period; default: model",
     )
-    command.add_argument("--since", metavar="SINCE", help="the beginning of an export; default: all")
+    command.add_argument("--since", metavar="TIME", help="the beginning of an export; default: all")
+    command.add_argument(
+        "--until", metavar="TIME", help="the end of an export or a period, which is not in it; default: now"
+    )
     form = command.add_mutually_exclusive_group()
     for name in ("json", "csv"):
         form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {name.upper()}")

@@ -150,6 +150,7 @@ def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
         words=options.words,
         by=options.by,
         since=options.since,
+        until=options.until,
         form=options.form or "text",
         session=options.session,
         key=options.key,

@@ -20,7 +20,15 @@ from claude_bridge.services.accounting.store import figures, removal, sqlite
 from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 from claude_bridge.usage import budgets, tables
 from claude_bridge.usage.order import Misuse, Order
-from claude_bridge.usage.period import beginning, beginning_of_sums, milliseconds, moment, oldest_hour
+from claude_bridge.usage.period import (
+    beginning,
+    beginning_of_sums,
+    end_of_sums,
+    milliseconds,
+    moment,
+    oldest_hour,
+    own_end,
+)
 
 SHOWN: Final = 50
 """Sessions or agents that a table for a person has."""
@@ -120,17 +128,29 @@ def _usage(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
         raise Misuse(f"one period is enough: {order.words[1]} is one word too many")
     if order.words and order.since is not None:
         raise Misuse(f"one period is enough: {order.words[0]}, or --since {order.since}")
-    named = order.words[0] if order.words else "today" if order.since is None else order.since
+    default = "today" if order.until is None else "all"
+    named = order.words[0] if order.words else default if order.since is None else order.since
     by: figures.By = order.by or "model"
     since = _time(beginning_of_sums, named, now)
     if by == "hour":
         since = max(since, oldest_hour(now))
+    until = _end(order, now)
+    if until is not None:
+        until = end_of_sums(until, since, now)
+        if until <= since:
+            raise Misuse(
+                f"nothing is between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC: sums are of whole hours, "
+                f"more than {removal.HOURS_KEPT // 24} days ago of whole days"
+            )
     start = milliseconds(since)
+    end = figures.NO_END if until is None else milliseconds(until)
     with closing(sqlite.open_to_read(file.path)) as connection:
-        found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL, key=order.key)
+        limit = SHOWN if order.form == "text" else figures.ALL
+        found = figures.rows(connection, start, by, limit, until=end, key=order.key)
     if order.form == "json":
         document = {
-            "since": since.isoformat().replace("+00:00", "Z"),
+            "since": tables.iso(start),
+            "until": None if until is None else tables.iso(end),
             "by": by,
             **({} if order.key is None else {"key": order.key}),
             "rows": [tables.plain(row, by) for row in found],
@@ -141,13 +161,28 @@ def _usage(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
         out.write(tables.as_csv(found, by))
     else:
         where = "" if file.is_own else f", in {tables.printable(file.path)}"
-        out.write(_headline(named, start, by, order.key, len(found), where))
+        out.write(_headline(named, _span(start, end) + where, by, order.key, len(found)))
         out.write(tables.table(found, by) if found else "")
     return 0
 
 
-def _headline(named: str, start: int, by: figures.By, key: str | None, count: int, where: str) -> str:
-    told = f"since {moment(start)} UTC{where}" if start else f"since the beginning{where}"
+def _end(order: Order, now: datetime) -> datetime | None:
+    """Return the end of the period, if it has one. Raises `Misuse`."""
+    of_word = own_end(order.words[0], now) if order.words else None
+    if order.until is None:
+        return of_word
+    if of_word is not None:
+        raise Misuse(f"{order.words[0]} has an end of its own: leave out --until {order.until}, or say --since")
+    return _time(beginning, order.until, now)
+
+
+def _span(start: int, end: int) -> str:
+    if end == figures.NO_END:
+        return f"since {moment(start)} UTC" if start else "since the beginning"
+    return f"from {moment(start)} to {moment(end)} UTC" if start else f"until {moment(end)} UTC"
+
+
+def _headline(named: str, told: str, by: figures.By, key: str | None, count: int) -> str:
     whose = "" if key is None else f" {f'with the key {tables.printable(key)}' if key else 'without a key'}"
     if not count:
         return f"nothing was used{whose} {told}\n"
@@ -194,9 +229,12 @@ def _export(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"the period of an export is named with --since: {order.words[1]} is one word too many")
     start = milliseconds(_time(beginning, "all" if order.since is None else order.since, now))
+    end = figures.NO_END if order.until is None else milliseconds(_time(beginning, order.until, now))
+    if end <= start:
+        raise Misuse(f"nothing is between {moment(start)} and {moment(end)} UTC: --until is the later one")
     with closing(sqlite.open_to_read(file.path)) as connection:
         session = None if order.session is None else _only_session(connection, order.session)
-        columns, rows = figures.attempts(connection, start, key=order.key, session=session)
+        columns, rows = figures.attempts(connection, start, until=end, key=order.key, session=session)
         if order.form == "csv":
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(columns)

@@ -12,9 +12,9 @@ from claude_bridge.services.accounting.store.figures import By
 _FORMS: Final = {"json": "--json", "csv": "--csv", "jsonl": "--format jsonl"}
 
 _OPTIONS: Final[Mapping[str, Sequence[str]]] = {
-    "": ("--by", "--key", "--since", "--json", "--csv"),
+    "": ("--by", "--key", "--since", "--until", "--json", "--csv"),
     "session": ("--json", "--csv"),
-    "export": ("--since", "--key", "--session", "--format jsonl", "--csv"),
+    "export": ("--since", "--until", "--key", "--session", "--format jsonl", "--csv"),
     "budgets": ("--json",),
     "compact": (),
     "forget": ("--session", "--key"),
@@ -36,6 +36,7 @@ class Order:
     :ivar words: the words of the command line: a period, or an action and what it is about.
     :ivar by: what the sums are of; models if it is not given.
     :ivar since: the period of an export, or of sums.
+    :ivar until: the end of that, which is not in it; the moment of the question if it is not given.
     :ivar form: how to write it: ``text``, ``json``, ``csv``; for an export ``jsonl`` or ``csv``.
     :ivar session: the only session of an export; whom to forget.
     :ivar key: whose sums or attempts; whom to forget. "" is nobody's.
@@ -44,6 +45,7 @@ class Order:
     words: Sequence[str] = ()
     by: By | None = None
     since: str | None = None
+    until: str | None = None
     form: str = "text"
     session: str | None = None
     key: str | None = None
@@ -67,7 +69,7 @@ class Order:
                 raise Misuse(f"{what} takes no {option}: {instead}")
 
     def _given(self) -> Iterator[str]:
-        for name in ("by", "since", "session", "key"):
+        for name in ("by", "since", "until", "session", "key"):
             if getattr(self, name) is not None:
                 yield f"--{name}"
         if self.form in _FORMS:

@@ -55,11 +55,11 @@ def plain(row: Row, by: By) -> dict[str, Any]:
     """Return a row as plain values: its names, its times in ISO 8601, its figures."""
     times: dict[str, Any] = {}
     if by == "day" and row.first is not None:
-        times = {"day": _iso(row.first)[:10]}
+        times = {"day": iso(row.first)[:10]}
     elif by == "hour" and row.first is not None:
-        times = {"hour": _iso(row.first)}
+        times = {"hour": iso(row.first)}
     elif row.first is not None and row.last is not None:
-        times = {"first": _iso(row.first), "last": _iso(row.last)}
+        times = {"first": iso(row.first), "last": iso(row.last)}
     parent = {"parent": row.parent} if "agent" in row.what else {}
     return {**row.what, **parent, **times, **plain_figures(row.figures)}
 
@@ -194,5 +194,6 @@ def _plural(word: str, number: int) -> str:
     return word if number == 1 else f"{word}s"
 
 
-def _iso(unix_milliseconds: int) -> str:
+def iso(unix_milliseconds: int) -> str:
+    """Return a time in ISO 8601, in UTC."""
     return datetime.fromtimestamp(unix_milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -108,7 +109,7 @@ class RowsTests:
             ({"key": ""}, []),
         ],
     )
-    def test_attempts_of_somebody(self, ledger: sqlite3.Connection, more: dict[str, str], found: list[int]) -> None:
+    def test_attempts_of_somebody(self, ledger: sqlite3.Connection, more: dict[str, Any], found: list[int]) -> None:
         """An export of a key or a session has its attempts alone, in their order."""
         write(ledger, [entry(), entry(key="bob"), entry(key="bob", session="s-2")])
         assert [request for request, *_ in figures.attempts(ledger, 0, **more)[1]] == found

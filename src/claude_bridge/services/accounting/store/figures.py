@@ -18,6 +18,9 @@ BY: Final[tuple[By, ...]] = get_args(By)
 ALL: Final = 2**31 - 1
 """The limit of rows that is none."""
 
+NO_END: Final = 10**8 * DAY
+"""The end of a period that has none, in Unix milliseconds; a whole day."""
+
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -46,22 +49,31 @@ def total(rows: Iterable[Row]) -> Counts:
     return found
 
 
-def rows(connection: sqlite3.Connection, since: int, by: By, limit: int = ALL, *, key: str | None = None) -> list[Row]:
-    """Return the sums from ``since`` on, in Unix milliseconds, of whole hours; only those of ``key`` if it is named.
+def rows(
+    connection: sqlite3.Connection,
+    since: int,
+    by: By,
+    limit: int = ALL,
+    *,
+    until: int = NO_END,
+    key: str | None = None,
+) -> list[Row]:
+    """Return the sums from ``since`` to before ``until``, in Unix milliseconds, which are whole hours.
 
-    Sessions and agents are those that were used since then, each as a whole, the last ``limit`` of them, the last one
-    first. Of the others those that cost most come first, days and hours in their order.
+    Only those of ``key`` if it is named. Sessions and agents are those that began before the end and were used after
+    the beginning, each as a whole, the last ``limit`` of them, the last one first. Of the others those that cost most
+    come first, days and hours in their order.
     """
     whose = () if key is None else (key,)
     if by == "session":
         statement = sql.SESSIONS_OF_KEY if whose else sql.SESSIONS
-        return [_session(values) for values in connection.execute(statement, (since, *whose, limit))]
+        return [_session(values) for values in connection.execute(statement, (since, until, *whose, limit))]
     if by == "agent":
         statement = sql.AGENTS_OF_KEY if whose else sql.AGENTS
-        return [_agent(values) for values in connection.execute(statement, (since, *whose, limit))]
-    table, unit = ("hour", HOUR) if by == "hour" or since % DAY else ("day", DAY)
+        return [_agent(values) for values in connection.execute(statement, (since, until, *whose, limit))]
+    table, unit = ("hour", HOUR) if by == "hour" or since % DAY or until % DAY else ("day", DAY)
     statement = sql.sums(table, by, of_key=bool(whose))
-    found = [_sums(by, values) for values in connection.execute(statement, (since // unit, *whose))]
+    found = [_sums(by, values) for values in connection.execute(statement, (since // unit, until // unit, *whose))]
     if by in {"day", "hour"}:
         return sorted(found, key=lambda row: row.first or 0)
     return sorted(found, key=lambda row: (-row.figures.cost, -row.figures.prompt - row.figures.output))
@@ -79,14 +91,20 @@ def sessions_like(connection: sqlite3.Connection, beginning: str) -> list[str]:
 
 
 def attempts(
-    connection: sqlite3.Connection, since: int, *, key: str | None = None, session: str | None = None
+    connection: sqlite3.Connection,
+    since: int,
+    *,
+    until: int = NO_END,
+    key: str | None = None,
+    session: str | None = None,
 ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Return the columns and the rows of all attempts of requests since then, as the view ``attempts`` has them.
+    """Return the columns and the rows of all attempts of requests that began in a period, as the view has them.
 
-    ``key``, ``session``: only those of a key, of a session.
+    The view is ``attempts``; the period is from ``since`` to before ``until``, in Unix milliseconds. ``key``,
+    ``session``: only those of a key, of a session.
     """
     statement = sql.export(of_key=key is not None, of_session=session is not None)
-    cursor = connection.execute(statement, [since, *(each for each in (key, session) if each is not None)])
+    cursor = connection.execute(statement, [since, until, *(each for each in (key, session) if each is not None)])
     return [column for column, *_ in cursor.description], iter(cursor)
 
 

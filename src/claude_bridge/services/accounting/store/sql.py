@@ -213,12 +213,12 @@ _KEY_NAMED: Final = "(SELECT id FROM name WHERE text = ?)"
 
 
 def sums(table: str, by: str, *, of_key: bool = False) -> str:
-    """Return the query for the sums of ``hour`` or ``day`` from one on, as two columns that say of what, and `SUMS`.
+    """Return the query for the sums of ``hour`` or ``day``, as two columns that say of what, and `SUMS`.
 
-    ``of_key``: only those of a key, whose name is the second value.
+    Its values are the first of them, and that after the last. ``of_key``: only those of a key, whose name is the third.
     """
     what, joins = _BY[by]
-    where = f"{table} >= ?" + (f" AND key = {_KEY_NAMED}" if of_key else "")
+    where = f"{table} >= ? AND {table} < ?" + (f" AND key = {_KEY_NAMED}" if of_key else "")
     if by == "day" and table == "hour":
         what = "hour / 24, ''"
     if not joins:  # in the order of the table, so nothing has to be sorted
@@ -238,7 +238,8 @@ def _columns(table: str) -> str:
 
 
 _SESSIONS: Final = (
-    f"SELECT {_SESSION_COLUMNS}, {_columns('session')} FROM session {_KEY.format('session')} WHERE session.last >= ?"
+    f"SELECT {_SESSION_COLUMNS}, {_columns('session')} FROM session {_KEY.format('session')} WHERE session.last >= ? "
+    "AND session.first < ?"
 )
 SESSIONS: Final = f"{_SESSIONS} ORDER BY session.last DESC LIMIT ?"
 SESSIONS_OF_KEY: Final = f"{_SESSIONS} AND session.key = {_KEY_NAMED} ORDER BY session.last DESC LIMIT ?"
@@ -247,9 +248,10 @@ _AGENTS: Final = (
     f"JOIN session ON session.id = agent.session {_KEY.format('session')} "
     "JOIN name AS agent_type ON agent_type.id = agent.type"
 )
-AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? ORDER BY agent.last DESC LIMIT ?"
+AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? AND agent.first < ? ORDER BY agent.last DESC LIMIT ?"
 AGENTS_OF_KEY: Final = (
-    f"{_AGENTS} WHERE agent.last >= ? AND session.key = {_KEY_NAMED} ORDER BY agent.last DESC LIMIT ?"
+    f"{_AGENTS} WHERE agent.last >= ? AND agent.first < ? AND session.key = {_KEY_NAMED} "
+    "ORDER BY agent.last DESC LIMIT ?"
 )
 AGENTS_OF: Final = f"{_AGENTS} WHERE session.text = ? ORDER BY key.text, agent.first"
 MODELS_OF_DAY: Final = (
@@ -300,15 +302,15 @@ SPENT_BY_AGENTS: Final = (
 
 
 def export(*, of_key: bool = False, of_session: bool = False) -> str:
-    """Return the query for all attempts of requests from a moment on, as the view ``attempts`` has them.
+    """Return the query for all attempts of requests from a moment to another, as the view ``attempts`` has them.
 
     ``of_key``, ``of_session``: only those of a key, of a session, whose names are the next values.
     """
-    requests = "SELECT id FROM request WHERE started >= ?"
+    requests = "SELECT id FROM request WHERE started >= ? AND started < ?"
     if of_key or of_session:
         requests = (
             "SELECT request.id FROM session JOIN agent ON agent.session = session.id "
-            "JOIN request ON request.agent = agent.id WHERE request.started >= ?"
+            "JOIN request ON request.agent = agent.id WHERE request.started >= ? AND request.started < ?"
             f"{f' AND session.key = {_KEY_NAMED}' if of_key else ''}{' AND session.text = ?' if of_session else ''}"
         )
     return f"SELECT * FROM attempts WHERE request IN ({requests}) ORDER BY request"
