@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
-from claude_bridge.services.accounting.ledger_trouble import TELL_SECONDS, LedgerTrouble
+from claude_bridge.services.accounting.ledger_trouble import TELL_SECONDS, LedgerTrouble, tell_replaced
 
 
 @define(eq=False)
@@ -95,6 +95,13 @@ class SentenceTests:
         desk.trouble.refused("it is newer")
         assert desk.told() == ["no accounts are kept in /l.sqlite: it is newer"]
         assert (desk.trouble.reason, desk.trouble.lasts) == ("it is newer", False)
+
+    def test_replaced(self, desk: Desk) -> None:
+        """A file that somebody took away is told with what that means, and is no trouble."""
+        tell_replaced("/l.sqlite")
+        (line,) = desk.told()
+        assert line.startswith("/l.sqlite was removed or replaced while it was in use; accounts go on in the file")
+        assert not desk.trouble.lasts
 
     def test_set_aside(self, desk: Desk) -> None:
         """A damaged file is told with its new name, and is no trouble any more."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest_twisted
 from attrs import evolve
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from zope.interface import provider
 
 from claude_bridge.services.accounting.ledger_writer import LedgerWriter
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
@@ -38,6 +40,21 @@ async def writer(reactor: Any, file: Path) -> AsyncIterator[LedgerWriter]:
     made = LedgerWriter(reactor, str(file))
     yield made
     await made.close()
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """Yield the beginnings of the ledger's warnings."""
+    lines: list[str] = []
+
+    @provider(ILogObserver)
+    def keep(event: LogEvent) -> None:
+        if event.get("event") == "ledger" and event["log_level"] is LogLevel.warn:
+            lines.append(event["log_format"].format(**event).split(" while ")[0])
+
+    globalLogPublisher.addObserver(keep)
+    yield lines
+    globalLogPublisher.removeObserver(keep)
 
 
 def requests(file: Path) -> list[str]:
@@ -93,13 +110,24 @@ class WritingTests:
         connection.close()
 
     @pytest_twisted.ensureDeferred
-    async def test_file_that_was_removed(self, writer: LedgerWriter, file: Path) -> None:
+    async def test_file_that_was_removed(self, writer: LedgerWriter, file: Path, told: list[str]) -> None:
         """A file that somebody removed or replaced is not written to any more: the one that is there now is."""
         await writer.write([RECORD])
         for path in file.parent.iterdir():
             path.unlink()
         await writer.write([evolve(RECORD, request_id="later")])
         assert requests(file) == ["later"]
+        assert told == [f"{file} was removed or replaced"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_files_that_were_removed(self, writer: LedgerWriter, file: Path, told: list[str]) -> None:
+        """The log has one warning for each such file, and none for others."""
+        for _ in range(3):
+            await writer.write([RECORD])
+            await writer.write([RECORD])
+            for path in file.parent.iterdir():
+                path.unlink()
+        assert len(told) == 2
 
     @pytest_twisted.ensureDeferred
     async def test_two_bridges_on_one_file(self, reactor: Any, writer: LedgerWriter, file: Path) -> None:

@@ -14,6 +14,16 @@ TELL_SECONDS: Final = 60.0
 _log = Logger()
 
 
+def tell_replaced(path: str) -> None:
+    """Log that a file that was in use is not there any more, or another one is, and that accounts go on."""
+    _log.warn(
+        "{path} was removed or replaced while it was in use; accounts go on in the file that is there now, without "
+        "what only the other had",
+        event="ledger",
+        path=path,
+    )
+
+
 @define(eq=False)
 class LedgerTrouble:
     """What is wrong with a database, if anything is.

@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from claude_bridge.services.accounting.ledger_entries import entry_of, session_text, writable
+from claude_bridge.services.accounting.ledger_trouble import tell_replaced
 from claude_bridge.services.accounting.store import sqlite
 from claude_bridge.services.accounting.store.booking import Booking
 from claude_bridge.services.accounting.store.entries import Entry, PastAgent
@@ -130,6 +131,7 @@ class LedgerWriter:
                 connection.reconnect()  # what is written to a file that was removed would be lost
                 self._booking.forget()
                 self._file = None
+                self._reactor.callFromThread(tell_replaced, self._path)
             self._file = self._file or self._identity()
             result = call(connection.cursor(), *arguments)
             connection.commit()
