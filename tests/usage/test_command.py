@@ -180,7 +180,11 @@ class PeriodTests:
 
     @pytest.mark.parametrize(
         ("words", "reason"),
-        [(("yesterday",), "yesterday is not a time"), (("today", "week"), "week is one word too many")],
+        [
+            (("yesterday",), r"yesterday is not a time: .*, 4w\)$"),
+            (("budget",), r"did you mean budgets\?$"),
+            (("today", "week"), "week is one word too many"),
+        ],
     )
     def test_misuse(self, file: Path, words: tuple[str, ...], reason: str) -> None:
         """A word that means nothing is told."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.usage.order import ACTIONS, Misuse, Order
+from claude_bridge.usage.order import ACTIONS, Misuse, Order, meant
 
 GIVEN: dict[str, dict[str, Any]] = {
     "--by": {"by": "day"},
@@ -62,3 +62,27 @@ class OptionTests:
         """Without options each action is right."""
         for action in ("", "week", *ACTIONS):
             Order(words=(action,) if action else ()).check_options()
+
+
+class MeantTests:
+    """Words that are neither an action nor a period."""
+
+    @pytest.mark.parametrize(
+        ("word", "expected"),
+        [
+            ("budget", "budgets"),
+            ("price", "prices"),
+            ("sessions", "session ID or --by session"),
+            ("key", "--by key"),
+            ("models", "--by model"),
+            ("help", "--help"),
+            ("Week", "week"),
+            ("last_month", "last-month"),
+            ("yesterday", ""),
+            ("2026-13-01", ""),
+            ("", ""),
+        ],
+    )
+    def test_each(self, word: str, expected: str) -> None:
+        """What is similar to something leads to it, and nothing else does."""
+        assert meant(word) == expected

@@ -19,7 +19,7 @@ from claude_bridge.config.schema import Config
 from claude_bridge.services.accounting.store import figures, removal, sqlite
 from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger, NothingRecorded
 from claude_bridge.usage import budgets, tables
-from claude_bridge.usage.order import Misuse, Order
+from claude_bridge.usage.order import Misuse, Order, meant
 from claude_bridge.usage.period import (
     beginning,
     beginning_of_sums,
@@ -131,7 +131,7 @@ def _usage(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
     default = "today" if order.until is None else "all"
     named = order.words[0] if order.words else default if order.since is None else order.since
     by: figures.By = order.by or "model"
-    since = _time(beginning_of_sums, named, now)
+    since = _time(beginning_of_sums, named, now, suggestion=meant(named) if order.words else "")
     if by == "hour":
         since = max(since, oldest_hour(now))
     until = _end(order, now)
@@ -299,11 +299,11 @@ def _opened_to_write(path: str) -> sqlite3.Connection:
         raise NoLedger(f"{path}: {error.strerror or type(error).__name__}") from error
 
 
-def _time(read: Callable[[str, datetime], datetime], text: str, now: datetime) -> datetime:
+def _time(read: Callable[[str, datetime], datetime], text: str, now: datetime, suggestion: str = "") -> datetime:
     try:
         return read(text, now)
     except ValueError as error:
-        raise Misuse(str(error)) from None
+        raise Misuse(f"{error}{f'; did you mean {suggestion}?' if suggestion else ''}") from None
 
 
 def _will_be_there(of_system: Path, own: str | None) -> bool:

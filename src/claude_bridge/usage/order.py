@@ -7,7 +7,9 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.services.accounting.store.figures import By
+from claude_bridge.config.problems import nearest
+from claude_bridge.services.accounting.store.figures import BY, By
+from claude_bridge.usage.period import WORDS
 
 _FORMS: Final = {"json": "--json", "csv": "--csv", "jsonl": "--format jsonl"}
 
@@ -23,6 +25,20 @@ _OPTIONS: Final[Mapping[str, Sequence[str]]] = {
 
 ACTIONS: Final = tuple(filter(None, _OPTIONS))
 """The words after `usage` that are no period."""
+
+
+_MEANT: Final[Mapping[str, str]] = {
+    **{by: f"--by {by}" for by in BY},
+    **{word: word for word in (*WORDS, *ACTIONS, "prices")},
+    "session": "session ID or --by session",
+    "help": "--help",
+}
+"""What somebody may have meant, by what a wrong word is similar to."""
+
+
+def meant(word: str) -> str:
+    """Return what somebody may have meant with a word that is neither an action nor a period; "" if that is unclear."""
+    return _MEANT.get(nearest(word, _MEANT) or "", "")
 
 
 class Misuse(Exception):
