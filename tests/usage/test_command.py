@@ -374,10 +374,17 @@ class ChangeTests:
         assert float(sizes[0]) > float(sizes[1]) > 0
         daemon.close()
 
-    @pytest.mark.parametrize("more", [{}, {"session": "a", "key": "b"}])
-    def test_misuse(self, file: Path, more: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        ("more", "reason"),
+        [
+            ({}, "name what to forget"),
+            ({"key": ""}, "name what to forget"),
+            ({"session": "a", "key": "b"}, "one of the two at a time"),
+        ],
+    )
+    def test_misuse(self, file: Path, more: dict[str, str], reason: str) -> None:
         """One thing is forgotten at a time."""
-        with pytest.raises(Misuse, match="name what to forget"):
+        with pytest.raises(Misuse, match=reason):
             told(file, "forget", **more)
         with pytest.raises(Misuse, match="one word too many"):
             told(file, "compact", "now")

@@ -261,7 +261,9 @@ def _compact(order: Order, file: LedgerFile, _now: datetime, out: TextIO) -> int
 
 
 def _forget(order: Order, file: LedgerFile, _now: datetime, out: TextIO) -> int:
-    if len(order.words) > 1 or bool(order.session) == bool(order.key):
+    if order.session and order.key:
+        raise Misuse("one of the two at a time: usage forget --session ID, or usage forget --key NAME")
+    if len(order.words) > 1 or not (order.session or order.key):
         raise Misuse("name what to forget: usage forget --session ID, or usage forget --key NAME")
     what, forget = (
         (f"session {order.session}", removal.forget_session)
