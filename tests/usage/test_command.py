@@ -404,6 +404,12 @@ class NoFileTests:
         )
         assert not path.exists()
 
+    def test_none_of_that_name(self, tmp_path: Path) -> None:
+        """Of a file that the command line names nobody can say that a bridge will make it."""
+        path, err = tmp_path / "ledger.sqlite", io.StringIO()
+        assert run(Order(), LedgerFile(path=str(path), is_named=True), NOW, io.StringIO(), err) == 1
+        assert err.getvalue() == f"claude-bridge usage: there is no ledger at {path}, as --database says\n"
+
     def test_newer(self, file: Path) -> None:
         """The file of a newer version is told as that."""
         connection = connect(str(file))

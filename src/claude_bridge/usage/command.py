@@ -112,6 +112,9 @@ def _told(file: LedgerFile, err: TextIO, action: Callable[[], int]) -> int:
             f"claude-bridge usage: this is {file.path}; the ledger of the machine's service is another: "
             f"--database {file.of_service}\n"
         )
+    if file.is_named and not _is_there(Path(file.path)):
+        err.write(f"claude-bridge usage: there is no ledger at {file.path}, as --database says\n")
+        return 1
     try:
         return action()
     except (NoLedger, NewerVersion) as error:
