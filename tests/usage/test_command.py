@@ -286,8 +286,20 @@ class ExportTests:
     )
     def test_of_somebody(self, file: Path, more: dict[str, str], count: int) -> None:
         """The attempts of a key, of a session, or of a session with a key; the beginning of a session is enough."""
-        status, out, _ = told(file, "export", **more)
+        status, out, err = told(file, "export", **more)
         assert (status, len(out.splitlines())) == (0, count)
+        assert bool(err) is (count == 0)
+
+    def test_nothing(self, file: Path) -> None:
+        """Where there is nothing to export that is told beside the output, as for sums."""
+        assert told(file, "export", key="nobody") == (
+            0,
+            "",
+            "nothing was used with the key nobody since the beginning\n",
+        )
+        status, out, err = told(file, "export", key="bob", session="3f2a", form="csv", until="2023-11-16")
+        assert (status, len(out.splitlines())) == (0, 1)
+        assert err == "nothing was used with the key bob until 2023-11-16 00:00 UTC in session 3f2a-91\n"
 
     def test_unknown_session(self, file: Path) -> None:
         """A session that is not there is told as that."""

@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -72,7 +74,7 @@ def run(order: Order, file: LedgerFile, now: datetime, out: TextIO, err: TextIO)
     """Do what is asked; return the exit status. Raises `Misuse`."""
     actions: Mapping[str, Callable[[Order, LedgerFile, datetime, TextIO], int]] = {
         "session": _session,
-        "export": _export,
+        "export": partial(_export, err=err),
         "compact": _compact,
         "forget": _forget,
     }
@@ -186,13 +188,23 @@ def _span(start: int, end: int) -> str:
 
 
 def _headline(named: str, told: str, by: figures.By, key: str | None, count: int) -> str:
-    whose = "" if key is None else f" {f'with the key {tables.printable(key)}' if key else 'without a key'}"
     if not count:
-        return f"nothing was used{whose} {told}\n"
+        return _nothing(key, told)
+    whose = _whose(key)
     if by not in {"session", "agent"}:
         return f"{named}:{whose} {told}\n"
     last = f"the last {SHOWN} " if count == SHOWN else ""
     return f"{last}{by}s that were used{whose} {told}, each with all its figures\n"
+
+
+def _nothing(key: str | None, told: str) -> str:
+    return f"nothing was used{_whose(key)} {told}\n"
+
+
+def _whose(key: str | None) -> str:
+    if key is None:
+        return ""
+    return f" with the key {tables.printable(key)}" if key else " without a key"
 
 
 def _session(order: Order, file: LedgerFile, _now: datetime, out: TextIO) -> int:
@@ -228,7 +240,7 @@ def _only_session(connection: sqlite3.Connection, beginning: str) -> str:
     return found[0]
 
 
-def _export(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
+def _export(order: Order, file: LedgerFile, now: datetime, out: TextIO, err: TextIO) -> int:
     if len(order.words) > 1:
         raise Misuse(f"the period of an export is named with --since: {order.words[1]} is one word too many")
     start = milliseconds(_time(beginning, "all" if order.since is None else order.since, now))
@@ -238,6 +250,12 @@ def _export(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
     with closing(sqlite.open_to_read(file.path)) as connection:
         session = None if order.session is None else _only_session(connection, order.session)
         columns, rows = figures.attempts(connection, start, until=end, key=order.key, session=session)
+        first = next(rows, None)
+        if first is None:
+            of_session = "" if session is None else f" in session {tables.printable(session)}"
+            err.write(_nothing(order.key, _span(start, end) + of_session))
+        else:
+            rows = chain([first], rows)
         if order.form == "csv":
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(columns)
