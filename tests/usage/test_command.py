@@ -71,8 +71,11 @@ class PeriodTests:
     def test_sessions(self, file: Path) -> None:
         """Sessions say that they are whole, and what has none is told too."""
         _, out, _ = told(file, "week", by="session")
-        assert out.startswith("sessions that were used since 2023-11-13 00:00 UTC, each with all its figures\n")
-        assert "3f2a-91 (alice)" in out
+        assert out.startswith(
+            "sessions that were used since 2023-11-13 00:00 UTC, the last one first, each with all its figures\n"
+        )
+        assert out.splitlines()[1].split()[:3] == ["session", "last", "used"]
+        assert "3f2a-91 (alice)     2023-11-15 12:00" in out
         assert "(no session) (bob)" in out
 
     def test_hours(self, file: Path) -> None:

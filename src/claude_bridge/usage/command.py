@@ -194,7 +194,7 @@ def _headline(named: str, told: str, by: figures.By, key: str | None, count: int
     if by not in {"session", "agent"}:
         return f"{named}:{whose} {told}\n"
     last = f"the last {SHOWN} " if count == SHOWN else ""
-    return f"{last}{by}s that were used{whose} {told}, each with all its figures\n"
+    return f"{last}{by}s that were used{whose} {told}, the last one first, each with all its figures\n"
 
 
 def _nothing(key: str | None, told: str) -> str:

@@ -22,9 +22,10 @@ _LARGE: Final = 10 * PICO
 
 
 def table(rows: Sequence[Row], by: By) -> str:
-    """Return a table with a line for each row and one for their sum."""
+    """Return a table with a line for each row and one for their sum; of sessions and agents with their last use."""
     lines = [(_name(row, by), row.figures) for row in rows]
-    return _table(by, [*lines, ("total", total(rows))] if len(lines) != 1 else lines)
+    last = ["last used", *(moment(row.last or 0) for row in rows)] if by in {"session", "agent"} else []
+    return _table(by, [*lines, ("total", total(rows))] if len(lines) != 1 else lines, last)
 
 
 def tree(rows: Sequence[Row]) -> str:
@@ -139,8 +140,12 @@ def _of(key: str) -> str:
     return f" ({key})" if key else ""
 
 
-def _table(head: str, lines: Sequence[tuple[str, Counts]]) -> str:
+def _table(head: str, lines: Sequence[tuple[str, Counts]], more: Sequence[str] = ()) -> str:
+    """Return a table; ``more`` is the second column from its head on, if there is one."""
     cells = [(head, *_HEAD), *((name, *_cells(figures)) for name, figures in lines)]
+    if more:
+        padded = (*more, *[""] * (len(cells) - len(more)))
+        cells = [(name, column, *rest) for (name, *rest), column in zip(cells, padded, strict=True)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(cells[0]))]
     text = "".join(f"{_line(line, widths)}\n" for line in cells)
     unpriced = lines[-1][1].unpriced if head else lines[0][1].unpriced
