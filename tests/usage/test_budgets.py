@@ -186,7 +186,7 @@ class BudgetTests:
         assert (status, out) == (1, "")
         assert err == (
             "claude-bridge usage: no accounts are kept ([ledger] enabled = no): only the running bridge knows what is "
-            "spent\n"
+            "spent; Claude Code's status line shows the budget of which least is left\n"
         )
         assert told(file, text, is_named=True)[0] == 0
 

@@ -90,7 +90,10 @@ def run_budgets(order: Order, config: Config, file: LedgerFile, now: datetime, o
 
     def print_budgets() -> int:
         if config.ledger.enabled is False and not file.is_named:
-            raise NoLedger("no accounts are kept ([ledger] enabled = no): only the running bridge knows what is spent")
+            raise NoLedger(
+                "no accounts are kept ([ledger] enabled = no): only the running bridge knows what is spent; "
+                "Claude Code's status line shows the budget of which least is left"
+            )
         known = limits(config)
         try:
             with closing(sqlite.open_to_read(file.path)) as connection:
