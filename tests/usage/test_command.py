@@ -176,8 +176,10 @@ class PeriodTests:
         assert told(file, until=until)[1] == "nothing was used until 2023-11-15 00:00 UTC\n"
         with pytest.raises(Misuse, match="more than 35 days ago of whole days"):
             told(file, "2023-10-03T04:00", until="2023-10-03T23:00")
-        with pytest.raises(Misuse, match="nothing is between"):
+        with pytest.raises(Misuse, match="no sums by hour that are older than 35 days: --by day has them"):
             told(file, "2023-09", by="hour")
+        with pytest.raises(Misuse, match="nothing is between 2023-11-15 00:00 and 2023-11-01 00:00 UTC: sums are"):
+            told(file, "today", until="month", by="hour")
         with pytest.raises(Misuse, match="2023-10 has an end of its own"):
             told(file, "2023-10", until=until)
 

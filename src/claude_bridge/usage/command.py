@@ -145,6 +145,10 @@ def _usage(order: Order, file: LedgerFile, now: datetime, out: TextIO) -> int:
     until = _end(order, now)
     if until is not None:
         until = end_of_sums(until, since, now)
+        if until <= since and by == "hour" and until <= oldest_hour(now):
+            raise Misuse(
+                f"there are no sums by hour that are older than {removal.HOURS_KEPT // 24} days: --by day has them"
+            )
         if until <= since:
             raise Misuse(
                 f"nothing is between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC: sums are of whole hours, "
