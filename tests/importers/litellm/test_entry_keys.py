@@ -38,6 +38,16 @@ class KeyTests:
         assert key is not None
         assert key.options == " weight=2 rpm=30 tpm=1000"
 
+    @pytest.mark.parametrize("key", ["", ", api_key: none"])
+    def test_limits_without_key(self, key: str) -> None:
+        """Limits have no place where no key is sent, and are reported; without limits nothing is."""
+        entry = f"model: openai/m, api_base: 'http://127.0.0.1:18970/v1'{key}"
+        found, missing = read_entry(f"{{{entry}, rpm: 60, tpm: 100000}}")
+        assert found is not None
+        assert found.key is None
+        assert [each.rpartition(".")[2] for each in missing] == ["rpm", "tpm"]
+        assert read_entry(f"{{{entry}}}")[1] == {}
+
     @pytest.mark.parametrize("key", ["has a space", "nöt-ascii-1234", "'trailing '", '"#comment"'])
     def test_not_sendable(self, key: str) -> None:
         """A key that no header can carry is reported, and none is sent."""

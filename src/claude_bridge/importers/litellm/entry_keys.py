@@ -18,6 +18,10 @@ from claude_bridge.importers.litellm.values import Values, fits_a_line
 from claude_bridge.importers.text import Text
 
 _BEARER: Final = "bearer "
+_UNLIMITED: Final = (
+    "rpm and tpm limit a key of a backend or of a client here, and no key is sent for this entry; max_streams in its "
+    "[backend:*] limits how much it is asked at the same time"
+)
 
 
 @define
@@ -71,7 +75,12 @@ class EntryKeys:
             "tpm": self._parameters.whole("tpm", MAX_TOKENS),
         }
         text = self._text(credential, provider, is_account=is_account) or self._stray
-        return None if text is None else KeyOfBackend(key=text, **share)
+        if text is not None:
+            return KeyOfBackend(key=text, **share)
+        for word in ("rpm", "tpm"):
+            if share[word]:
+                self._notes.lose(self._parameters.at(word), _UNLIMITED)
+        return None
 
     def _text(self, credential: Table, provider: Provider, *, is_account: bool) -> Text | None:
         url = self._place.url
