@@ -118,6 +118,26 @@ class DoubtTests:
         assert config_of(f"{BACKEND}[budget:b]\n{DAY}").warnings == ()
         assert config_of(budget.replace("amount = 5", "tokens = 5")).warnings == ()
 
+    @pytest.mark.parametrize(
+        ("price", "url", "is_counted"),
+        [
+            ("large", "http://127.0.0.1:8000/v1", False),
+            ("cheap", "http://127.0.0.1:8000/v1", True),
+            ("local/Cheap-1", "http://127.0.0.1:8000/v1", True),
+            ("cheap-1", "http://127.0.0.1:8000/v1", True),
+            ("large", "https://api.openai.com/v1", True),
+        ],
+    )
+    @pytest.mark.parametrize("model", ["cheap", "local/cheap-1"])
+    def test_no_price_for_the_model(self, model: str, price: str, url: str, *, is_counted: bool) -> None:
+        """The price of another model is no help; of a vendor's model others may know the price."""
+        models = f"[backend:local]\nurl = {url}\n[model:cheap]\nname = cheap-1\n[model:large]\n"
+        text = f"{models}[price:{price}]\ninput = 1\noutput = 2\n[budget:c]\nfor = model {model}\n{DAY}"
+        told = f"counts nothing, as no price is known for {model}, whose backend is on this machine"
+        cure = "write [price:local/cheap-1] with input and output, or limit the tokens"
+        wanted = [] if is_counted else [f"[budget:c] amount: {told}: {cure}"]
+        assert [str(each) for each in config_of(text).warnings] == wanted
+
     def test_zone_of_a_session(self) -> None:
         """A time zone without a period has no effect."""
         (warning,) = config_of("[budget:b]\nfor = agent\ntokens = 5\ntimezone = Europe/Berlin\n").warnings

@@ -40,3 +40,21 @@ def test_library(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prices.has_library
     assert prices.price(config.backends["openai"], "gpt-4o-mini") == (None, "")
     assert not prices.has_library
+
+
+@pytest.mark.parametrize(
+    ("budget", "is_one"),
+    [
+        ("for = model glm\namount = 1", True),
+        ("for = model box/glm-4.5\namount = 1", True),
+        ("for = model glm\ntokens = 1", False),
+        ("for = all\namount = 1", False),
+        ("for = model box/other\namount = 1", False),
+    ],
+)
+def test_budget(budget: str, *, is_one: bool) -> None:
+    """A budget in dollars for a model is found by the backend's own name of it."""
+    config = configured(
+        f"[backend:box]\nurl = http://box/v1\n[model:glm]\nname = GLM-4.5\n[budget:b]\nper = day\n{budget}\n"
+    )
+    assert KnownPrices(config).has_budget(config.backends["box"], "GLM-4.5") is is_one

@@ -65,6 +65,17 @@ class StatusTests:
         assert err.startswith("claude-bridge import: ")
         assert told in err
 
+    def test_idle_budget(self) -> None:
+        """A budget in dollars that counts nothing, as no price came with it, is told of."""
+        entry = (
+            "litellm_params: {model: openai/m, api_base: 'http://127.0.0.1:1/v1', max_budget: 1, budget_duration: 1d"
+        )
+        for price, is_told in (("", True), (", input_cost_per_token: 0.1, output_cost_per_token: 0.1", False)):
+            status, out, err = imported(f"model_list: [{{model_name: m, {entry}{price}}}}}]".encode())
+            assert status == ALL
+            assert "[budget:" in out
+            assert (" amount: counts nothing, as no price is known" in err) is is_told
+
     def test_each_reason_once(self) -> None:
         """If nothing can be carried over, each reason is one line, with the places that it is about."""
         _, _, err = imported(b"{Providers: [{name: 'a'}, {name: 'b'}]}")

@@ -16,7 +16,7 @@ from claude_bridge.config.budget_values import EVERY_SHOWN, route_of, wrong_end
 from claude_bridge.config.budgets import fallback_routes
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
-from claude_bridge.config.model_prices import Priced, by_precedence, known_names, meaning
+from claude_bridge.config.model_prices import ConfiguredPrices, Priced, by_precedence, known_names, meaning
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.problems import Problem, not_allowed, suggestion
 from claude_bridge.config.schema import Backend, Budget, ClientKey, Config, Model, Route
@@ -296,8 +296,21 @@ class Rules:
             if budget.amount is not None and unpriced:
                 told = "counts nothing, as no price is known: all backends are on this machine, without any [price:*]"
                 yield Problem(section, "amount", f"{told}; write one, or limit the tokens")
+            elif budget.amount is not None and budget.for_.kind == "model":
+                yield from self._unpriced_model(budget, section)
             if budget.for_.kind in {"session", "agent"} and budget.timezone != "UTC":
                 yield Problem(section, "timezone", f"has no effect: the budget of each {budget.for_} never restarts")
+
+    def _unpriced_model(self, budget: Budget, section: str) -> Iterator[Problem]:
+        """Yield a budget in dollars for a model of this machine, whose price nobody but the file can know."""
+        meant = meaning(self.config, budget.for_.name)
+        backend = self.config.backends.get(meant.backend)
+        if backend is None or not is_here(backend.url):
+            return
+        if ConfiguredPrices(self.config).find(backend.name, meant.model) is None:
+            told = f"counts nothing, as no price is known for {budget.for_.name}, whose backend is on this machine"
+            cure = f"write [price:{backend.name}/{meant.model}] with input and output, or limit the tokens"
+            yield Problem(section, "amount", f"{told}: {cure}")
 
     def _keys(self) -> Iterator[Problem]:
         if self.config.server.credentials == "keys" and not self.config.keys:

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define, field
 from twisted.internet.defer import maybeDeferred
 
-from claude_bridge.config.model_prices import ConfiguredPrices
+from claude_bridge.config.model_prices import ConfiguredPrices, meaning
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.prices import Price
@@ -36,6 +36,12 @@ class KnownPrices:
     def has_library(self) -> bool:
         """Whether the package genai-prices is installed, as far as it was needed."""
         return not self._library.absent
+
+    def has_budget(self, backend: Backend, model: str) -> bool:
+        """Return whether a budget in dollars is for a model by the backend's own name."""
+        budgets = [each for each in self._config.budgets.values() if each.amount is not None]
+        limited = [meaning(self._config, each.for_.name) for each in budgets if each.for_.kind == "model"]
+        return any((each.backend, each.model.casefold()) == (backend.name, model.casefold()) for each in limited)
 
     def learn(self, backend: Backend, models: Sequence[ModelInfo]) -> None:
         """Store the prices of a backend's list."""

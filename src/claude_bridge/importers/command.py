@@ -10,7 +10,7 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -115,7 +115,15 @@ def _result(order: Order, read: Read, *, with_secrets: bool) -> _Result:
     if mistakes := mistakes_of(written):
         told = "".join(f"\n  {each}" for each in mistakes)
         raise NotUsable(f"the result is not valid, which is a mistake of claude-bridge: please report it{told}")
-    return _Result(draft=draft, written=written, findings=findings)
+    return _Result(draft=draft, written=written, findings=(*findings, *_idle_budgets(written)))
+
+
+def _idle_budgets(written: Written) -> Iterator[Finding]:
+    """Yield what is doubtful about the budgets of a valid result, such as one that counts nothing."""
+    config = parse(written.text, dict(written.samples), _no_file, path="import.ini", resolve_secrets=False)
+    for each in config.warnings:
+        if each.section.startswith("budget:"):
+            yield Finding(f"[{each.section}] {each.key}", each.message, lost=False)
 
 
 def mistakes_of(written: Written) -> Sequence[str]:

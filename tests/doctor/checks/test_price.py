@@ -38,8 +38,24 @@ class PriceTests:
         (sentence,) = await told(reactor, more)
         known, _, unknown = sentence.partition("; ")
         assert known == "GLM $0.30/$1.10 per M (configuration)"
-        assert unknown.startswith("no price is known for small, so neither is the cost: [price:small] in the config")
+        assert unknown.startswith("no price is known for small, so neither is the cost: [price:tower/small] in")
         assert (await told(reactor, "", entry("GLM")))[0].startswith("no price is known for GLM, so neither")
+
+    @pytest_twisted.ensureDeferred
+    async def test_budget(self, reactor: Any) -> None:
+        """A budget in dollars for a model of unknown price is a warning: it would never be spent."""
+        more = f"{GLM}[model:small]\nbackend = tower\n[budget:c]\nfor = model small\nper = day\n"
+        async with served(reactor, listed=[entry("GLM"), entry("small")]) as server:
+            found = [
+                (each.level, each.sentence)
+                for limit in ("amount = 1", "tokens = 1000")
+                for each in await examined(reactor, server.url, more=f"{more}{limit}\n")
+                if each.number == 7
+            ]
+        told = "no price is known for small, so a budget in dollars for it counts nothing"
+        cure = "write [price:tower/small] with input and output, or limit the tokens"
+        assert found[0] == ("warning", f"{told}: {cure}")
+        assert [level for level, _ in found] == ["warning", "ok"]
 
     @pytest_twisted.ensureDeferred
     async def test_many(self, reactor: Any) -> None:

@@ -10,7 +10,10 @@ _SHOWN = 5
 
 
 async def price(examination: Examination) -> None:
-    """Report which prices are known of the configured models, or of the only one. Nothing is wrong without one."""
+    """Report which prices are known of the configured models, or of the only one.
+
+    Nothing is wrong without one, unless a budget in dollars is for that model.
+    """
     prices = examination.prices
     names = [*(each.name for each in examination.models), *(each.name for each in examination.routed)]
     if not names and examination.model is not None:
@@ -31,8 +34,14 @@ async def price(examination: Examination) -> None:
     if in_answers:
         sentences.append("its answers say what they cost")
     elif unknown:
-        cure = f"[price:{unknown[0]}] in the configuration sets it"
+        cure = f"[price:{examination.backend.name}/{unknown[0]}] in the configuration sets it"
         sentences.append(f"no price is known for {_listed(unknown)}, so neither is the cost: {cure}")
+        limited = [name for name in unknown if prices.has_budget(examination.backend, name)]
+        if limited:
+            idle = f"no price is known for {_listed(limited)}, so a budget in dollars for it counts nothing"
+            cure = f"write [price:{examination.backend.name}/{limited[0]}] with input and output, or limit the tokens"
+            examination.warn(f"{idle}: {cure}")
+            return
     examination.ok("; ".join(sentences))
 
 
