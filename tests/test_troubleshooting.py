@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from claude_bridge.client import status_request
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.doctor.checks.order import CHECKS
 
@@ -60,6 +61,10 @@ TOLD: Final = (
 """The tables of messages that are raised as errors."""
 
 
+LOG: Final = "Lines of the log that call for something"
+STATUS_LINE: Final = "What the status line says"
+
+
 def pieces(phrase: str) -> list[str]:
     """Return the parts of a phrase between those that differ from case to case."""
     return [piece.strip() for piece in phrase.replace("`", "").split("...") if piece.strip()]
@@ -84,6 +89,8 @@ def written(node: ast.expr) -> str:
             return text
         case ast.JoinedStr(values=values):
             return "".join(written(value) or "..." for value in values)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return (written(left) or "...") + (written(right) or "...")
     return ""
 
 
@@ -105,10 +112,29 @@ def raised() -> dict[str, str]:
 
 
 @cache
+def logged() -> dict[str, str]:
+    """Return every warning and error of the log whose words stand in the source, with ``...`` for fields, and where."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                is_log = ast.unparse(node.func.value) in {"_log", "self._log"} and node.func.attr in {"warn", "error"}
+                text = unfilled(written(node.args[0])) if is_log else ""
+                if max(map(len, pieces(text)), default=0) >= _SHORTEST:
+                    found[text] = f"{path.relative_to(SOURCE)}:{node.lineno}"
+    return found
+
+
+def unfilled(text: str) -> str:
+    """Return a text with ``...`` for the fields that the log fills in."""
+    return re.sub(r"\{[a-z:]+\}", "...", text)
+
+
+@cache
 def texts() -> tuple[str, ...]:
     """Return every text in the source."""
     nodes = (node for path in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8"))))
-    return tuple({text for node in nodes if isinstance(node, ast.expr) and (text := written(node))})
+    return tuple({unfilled(text) for node in nodes if isinstance(node, ast.expr) and (text := written(node))})
 
 
 class MessageTests:
@@ -124,11 +150,7 @@ class MessageTests:
 
     @pytest.mark.parametrize(
         "phrase",
-        [
-            each
-            for name in (*TOLD, "Start and configuration", "Lines of the log that call for something")
-            for each in phrases(name)
-        ],
+        [each for name in (*TOLD, "Start and configuration", STATUS_LINE, LOG) for each in phrases(name)],
     )
     def test_is_said(self, phrase: str) -> None:
         """What the page quotes stands in the source."""
@@ -139,6 +161,22 @@ class MessageTests:
         assert holds("backend ... is busy: it answers ...", "backend ... is busy")
         assert not holds("backend ... keeps failing", "backend ... is busy")
         assert len(raised()) > 150
+        assert unfilled("{path} is damaged ({reason:g})") == "... is damaged (...)"
+        assert len(logged()) > 25
+
+    def test_each_line_of_the_log_has_an_entry(self) -> None:
+        """Whoever reads a warning or an error in the log finds its words in the table of such lines."""
+        known = phrases(LOG)
+        missing = [
+            f"{where}: {text}" for text, where in logged().items() if not any(holds(text, each) for each in known)
+        ]
+        assert missing == []
+
+    def test_each_word_of_the_status_line_has_an_entry(self) -> None:
+        """What the status line says instead of figures is on the page, word for word."""
+        words = {value for name, value in vars(status_request).items() if name.isupper() and " " in str(value)}
+        assert len(words) > 5
+        assert set(phrases(STATUS_LINE)) == words
 
 
 class OutcomeTests:
