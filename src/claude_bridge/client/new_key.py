@@ -72,7 +72,7 @@ def new_key(name: str, file: str | None, environ: Mapping[str, str], *, only_pri
     made = section(name, key)
     if only_print:
         asked = "" if _asks_for_keys(text) else f"and, so that clients are asked for their keys:\n{_ASKED}\n"
-        return NewKey(key=key, told=f"add to the configuration:\n{made}{asked}{_next(name)}")
+        return NewKey(key=key, told=f"add to the configuration:\n{made}{asked}{_next(name, text)}")
     assert path is not None  # noqa: S101 - for the type checker
     changed = appended(text, made)
     mistakes = _mistakes(changed, path, environ)
@@ -80,7 +80,9 @@ def new_key(name: str, file: str | None, environ: Mapping[str, str], *, only_pri
     _replace(path, content, changed.encode())
     out_of_reach = [each for each in _mistakes(changed, path, environ, resolve_secrets=True) if each not in mistakes]
     added = f"added to {path}: [key:{name}], with the hash of the key above\n"
-    return NewKey(key=key, told=f"{added}{_wrong(path, mistakes, out_of_reach)}{_next(name, is_valid=not mistakes)}")
+    return NewKey(
+        key=key, told=f"{added}{_wrong(path, mistakes, out_of_reach)}{_next(name, changed, is_valid=not mistakes)}"
+    )
 
 
 def appended(text: str, added: str) -> str:
@@ -91,13 +93,22 @@ def appended(text: str, added: str) -> str:
     return body + gap + added.replace("\n", end)
 
 
-def _next(name: str, *, is_valid: bool = True) -> str:
+def _next(name: str, text: str, *, is_valid: bool = True) -> str:
+    """Return what to do with a key now and later, in lines; ``text`` is the configuration, which may have mistakes."""
     once = "" if is_valid else "once they are mended "
     return (
         f"the key is shown this once: give it to {name}, as ANTHROPIC_AUTH_TOKEN\n"
         f"{once}a running bridge knows it after: claude-bridge reload\n"
-        f"to revoke it, remove [key:{name}] and reload\n"
+        f"to revoke it, remove {' and '.join((f'[key:{name}]', *_budgets_of(name, text)))}, and reload\n"
     )
+
+
+def _budgets_of(name: str, text: str) -> Sequence[str]:
+    """Return the sections of the budgets that are for a key: without the key they are mistakes."""
+    budgets = {section: keys for section, keys in read_ini(text).sections.items() if section.startswith("budget:")}
+    return [
+        f"[{section}]" for section, keys in budgets.items() if " ".join(keys.get("for", ())).split() == ["key", name]
+    ]
 
 
 def _wrong(path: Path, mistakes: Sequence[Problem], out_of_reach: Sequence[Problem]) -> str:
