@@ -104,6 +104,19 @@ class KeyTests:
         assert wanted.why == "put one of the bridge's keys here: [key:me]"
         assert wanted.ask(person(secret="any")[0]) == "any"
 
+    @pytest.mark.parametrize(("names", "told"), [(["me"], "[key:me]"), (["me", "you"], "one of [key:me], [key:you]")])
+    def test_nobody_to_ask(self, names: list[str], told: str) -> None:
+        """Where nobody can be asked the error is one sentence, which names the keys that would do."""
+        keys = "".join(f"[key:{name}]\nsecret = 0123456789abcdef0{name}\n" for name in names)
+        wanted = chosen(NOWHERE, f"[server]\ncredentials = keys\n{keys}[backend:b]\n").needed_key()
+        assert wanted is not None
+        with pytest.raises(SetupError) as caught:
+            wanted.ask(Person(io.StringIO()))
+        assert str(caught.value) == (
+            f"the bridge at {NOWHERE} asks for a key, {told}, and there is no terminal to ask at: "
+            "set ANTHROPIC_AUTH_TOKEN to it; nothing was changed"
+        )
+
     def test_to_pass_on(self) -> None:
         """A key is passed on only to a backend that answers nobody without one; it may be in launch's variable."""
         nobody = Person(io.StringIO())

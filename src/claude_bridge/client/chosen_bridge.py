@@ -56,24 +56,34 @@ class NeededKey:
     :ivar whose: who wants it.
     :ivar attempt: raises `KeyNeeded` for one that is not accepted, if that can be found out now.
     :ivar given: it, if it is in the environment.
+    :ivar missing: who wants which key, for an error where nobody can be asked; "" where ``why`` says so.
     """
 
     why: str
     whose: str
     attempt: Callable[[str], object]
     given: str | None = field(default=None, repr=False)
+    missing: str = ""
 
     def ask(self, person: Person) -> str:
         """Return it, typed by somebody unless it is given. Raises `SetupError`."""
         if self.given is not None:
             return self.given
         if not person.is_there:
-            raise SetupError(f"{self.why}, and there is no terminal to ask at: set {TOKEN} to it; {UNCHANGED}")
+            raise SetupError(
+                f"{self.missing or self.why}, and there is no terminal to ask at: set {TOKEN} to it; {UNCHANGED}"
+            )
         try:
             typed = typed_key(person, f"{self.why}\n{TOKEN}", self.whose, self.attempt)
         except ExpectedFailure as error:
             raise SetupError(f"{error}; {UNCHANGED}") from None
         return "" if typed is None else typed[0]
+
+
+def _one_of(config: Config, url: str) -> str:
+    """Return that a bridge wants one of the keys that its configuration gives out."""
+    names = [f"[key:{name}]" for name in config.keys]
+    return f"the bridge at {url} asks for a key, {'one of ' * (len(names) > 1)}{', '.join(names)}"
 
 
 def _key_for(url: str) -> NeededKey:
@@ -109,11 +119,14 @@ class ChosenBridge:
         config, token = self.config, next(each for each in self.settings if each.name == TOKEN)
         if self.seen.key_needed:
             key = _key_for(self.order.url)
-            return evolve(key, why=token.why) if self.order.start and config.server.credentials == "keys" else key
+            if self.order.start and config.server.credentials == "keys":
+                return evolve(key, why=token.why, missing=_one_of(config, self.order.url))
+            return key
         if not token.value.startswith(PLACEHOLDER):
             return None
         if config.server.credentials == "keys":
-            return NeededKey(token.why, f"the bridge at {self.order.url}", lambda _: None)
+            missing = _one_of(config, self.order.url)
+            return NeededKey(token.why, f"the bridge at {self.order.url}", lambda _: None, missing=missing)
         backend = backend_wanting_key(config, self.order.model or main_name(config) or AUTO)
         if backend is None:
             return None
