@@ -76,7 +76,10 @@ class WrittenTests:
     @pytest.mark.parametrize("only_print", [False, True])
     def test_budgets(self, file: Path, *, only_print: bool) -> None:
         """To revoke a key its budgets have to go too: they are named, and those of others are not."""
-        assert "remove [key:bob], and reload" in made(file, "bob", only_print=True).told
+        assert (
+            "remove [key:bob] and any [budget:*] that is for it by then, and reload"
+            in made(file, "bob", only_print=True).told
+        )
         budgets = {"b": "key bob", "two": "key  bob", "c": "key bobby", "d": "all", "e": "each key"}
         text = "".join(f"[budget:{name}]\nfor = {whom}\ntokens = 5\nper = day\n" for name, whom in budgets.items())
         file.write_text(f"{ASKING}{text}")

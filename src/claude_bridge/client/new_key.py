@@ -99,16 +99,15 @@ def _next(name: str, text: str, *, is_valid: bool = True) -> str:
     return (
         f"the key is shown this once: give it to {name}, as ANTHROPIC_AUTH_TOKEN\n"
         f"{once}a running bridge knows it after: claude-bridge reload\n"
-        f"to revoke it, remove {' and '.join((f'[key:{name}]', *_budgets_of(name, text)))}, and reload\n"
+        f"to revoke it, remove [key:{name}] and {' and '.join(_budgets_of(name, text))}, and reload\n"
     )
 
 
 def _budgets_of(name: str, text: str) -> Sequence[str]:
-    """Return the sections of the budgets that are for a key: without the key they are mistakes."""
+    """Return the sections of the budgets that are for a key, or words for those to come: they need the key."""
     budgets = {section: keys for section, keys in read_ini(text).sections.items() if section.startswith("budget:")}
-    return [
-        f"[{section}]" for section, keys in budgets.items() if " ".join(keys.get("for", ())).split() == ["key", name]
-    ]
+    found = [section for section, keys in budgets.items() if " ".join(keys.get("for", ())).split() == ["key", name]]
+    return [f"[{section}]" for section in found] or ["any [budget:*] that is for it by then"]
 
 
 def _wrong(path: Path, mistakes: Sequence[Problem], out_of_reach: Sequence[Problem]) -> str:
