@@ -124,6 +124,26 @@ class ReadTests:
         assert run(Order(file="-"), out, io.StringIO(), reading()) == ALL
         assert out.getvalue() == imported(ROUTER.encode())[1]
 
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (b"", "is neither a config.json of Claude Code Router nor a config.yaml of LiteLLM"),
+            (b"# mine\na: b\n c: d: [\n", "is not valid YAML, line 3, column 3"),
+            (b"model_list: [\n", "is not valid YAML, line 2, column 1"),
+            (b'{"Providers": [{"name": \n', "is not JSON5: "),
+            (b"{Providers: []}", "has no Providers"),
+            (b"[server]\nlisten = tcp:8080\n", "is an INI file already\n"),
+            (b"\xff\x00\xff", "is not a text in UTF-8"),
+        ],
+    )
+    def test_what_is_wrong(self, content: bytes, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The message names the file, or standard input, and the place of a mistake where there is one."""
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        err = io.StringIO()
+        assert run(Order(file="-"), io.StringIO(), err, reading()) == NOTHING
+        assert err.getvalue().startswith(f"claude-bridge import: standard input {told}")
+        assert imported(content)[2].startswith(f"claude-bridge import: {FILE} {told.rstrip()}")
+
     def test_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file without end is no configuration."""
         monkeypatch.setattr(command, "_MAX_BYTES", 10)
@@ -199,4 +219,4 @@ def test_mistakes_are_found() -> None:
 def test_not_usable_is_told_with_its_reason() -> None:
     """Whatever a reader finds wrong is the message."""
     with pytest.raises(NotUsable, match="cannot be read: Is a directory"):
-        command.source_text("a-folder", reading({"a-folder": IsADirectoryError(21, "Is a directory")}))
+        command.source_text(Order(file="a-folder"), reading({"a-folder": IsADirectoryError(21, "Is a directory")}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from claude_bridge.importers.draft import Finding, ImportedConfiguration
 from claude_bridge.importers.ini_text import Written, ini_text
 from claude_bridge.importers.output import NotWritten, refuse_unfit, write_new
 from claude_bridge.importers.report import by_meaning, printable, report
-from claude_bridge.importers.source import Importer, NotUsable, Source
+from claude_bridge.importers.source import UNNAMED, Importer, NotUsable, Source
 
 ALL: Final = 0
 """Status: everything was carried over."""
@@ -38,6 +39,9 @@ STANDARD_INPUT: Final = "-"
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a source: version 3 of Claude Code Router exports its database with its settings."""
+
+_YAML: Final = re.compile(r"(?:\s*(?:#.*|---)?\n)*\w+:(?:\s|$)")
+"""The beginning of a YAML mapping, as that of a LiteLLM file is."""
 
 _SQLITE: Final = b"SQLite format 3"
 
@@ -56,6 +60,11 @@ class Order:
     output: str | None = None
     keep_port: bool = False
     force: bool = False
+
+    @property
+    def called(self) -> str:
+        """What the file to import is called in messages."""
+        return UNNAMED if self.file == STANDARD_INPUT else self.file
 
 
 def read_source(path: str) -> bytes:
@@ -111,7 +120,7 @@ def _result(order: Order, read: Read, *, with_secrets: bool) -> _Result:
     written = ini_text(draft, with_secrets=with_secrets)
     findings = tuple(dict.fromkeys((*draft.findings, *written.findings)))
     if not draft.backends:
-        raise NotUsable(_why_nothing(order.file, findings))
+        raise NotUsable(_why_nothing(order.called, findings))
     if mistakes := mistakes_of(written):
         told = "".join(f"\n  {each}" for each in mistakes)
         raise NotUsable(f"the result is not valid, which is a mistake of claude-bridge: please report it{told}")
@@ -141,11 +150,11 @@ def _no_file(_path: str) -> bytes:
 
 
 def _draft(order: Order, read: Read) -> ImportedConfiguration:
-    text = source_text(order.file, read)
+    text = source_text(order, read)
     foreign = foreign_file(text)
     importer = None if foreign is None else _importer(foreign)
     if importer is None:
-        raise NotUsable(_not_known(order.file, text, foreign))
+        raise NotUsable(_not_known(order, text, foreign))
     path = "" if order.file == STANDARD_INPUT else order.file
     return importer(Source(text=text, path=path, read=read, keep_port=order.keep_port))
 
@@ -165,27 +174,37 @@ def _importer(foreign: Foreign) -> Importer | None:
             return None
 
 
-def source_text(file: str, read: Read) -> str:
+def source_text(order: Order, read: Read) -> str:
     """Return the text of a file in UTF-8, or UTF-16 with a byte order mark, without one. Raises `NotUsable`."""
     try:
-        content = sys.stdin.buffer.read(_MAX_BYTES) if file == STANDARD_INPUT else read(file)
+        content = sys.stdin.buffer.read(_MAX_BYTES) if order.file == STANDARD_INPUT else read(order.file)
     except OSError as error:
-        raise NotUsable(f"{file} cannot be read: {error.strerror or type(error).__name__}") from error
+        raise NotUsable(f"{order.called} cannot be read: {error.strerror or type(error).__name__}") from error
     if content.startswith(_SQLITE):
         raise NotUsable(
-            f"{file} is the database of Claude Code Router 3: export its settings on its Settings page, and import that"
+            f"{order.called} is the database of Claude Code Router 3: export its settings on its Settings page, and "
+            "import that"
         )
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
-        raise NotUsable(f"{file} is not a text in UTF-8") from None
+        raise NotUsable(f"{order.called} is not a text in UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _not_known(file: str, text: str, foreign: Foreign | None) -> str:
+def _not_known(order: Order, text: str, foreign: Foreign | None) -> str:
+    file = order.called
     if foreign is None and read_ini(text).sections:
-        return f"{file} is an INI file already: claude-bridge check-config {shlex.quote(file)}"
+        check = "" if order.file == STANDARD_INPUT else f": claude-bridge check-config {shlex.quote(order.file)}"
+        return f"{file} is an INI file already{check}"
+    if foreign is None and _YAML.match(text):
+        from claude_bridge.importers.litellm.yaml_reader import read_yaml  # noqa: PLC0415 - it needs a library
+
+        try:
+            read_yaml(text, file)
+        except NotUsable as error:
+            return str(error)
     what = f" is {foreign.value}, but" if foreign is not None else " is"
     return f"{file}{what} neither a config.json of Claude Code Router nor a config.yaml of LiteLLM"
 

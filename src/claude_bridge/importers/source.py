@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
 from claude_bridge.config.secret import Read
 from claude_bridge.importers.draft import ImportedConfiguration
+
+UNNAMED: Final = "standard input"
+"""What a source without a path is called in messages."""
 
 
 @frozen(kw_only=True)
@@ -25,6 +28,11 @@ class Source:
     path: str
     read: Read
     keep_port: bool = False
+
+    @property
+    def called(self) -> str:
+        """What it is called in messages."""
+        return self.path or UNNAMED
 
 
 class NotUsable(Exception):

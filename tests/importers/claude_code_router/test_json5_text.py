@@ -23,17 +23,17 @@ class ReadTests:
     )
     def test_same_value(self, text: str) -> None:
         """Quotes, comments and commas make no difference."""
-        assert read_json5(text) == {"a": [1, "x"]}
+        assert read_json5(text, "config.json") == {"a": [1, "x"]}
 
     @pytest.mark.parametrize("comma", ["", ","])
     @pytest.mark.parametrize(("written", "text"), [(r"\ud83d\ude00", "\U0001f600"), (r"\ud83d x", "\ufffd x")])
     def test_surrogates(self, written: str, text: str, comma: str) -> None:
         """A character that is written as two escapes is one character, and half of it is none."""
-        assert read_json5(f'{{"{written}": ["{written}"{comma}]}}') == {text: [text]}
+        assert read_json5(f'{{"{written}": ["{written}"{comma}]}}', "config.json") == {text: [text]}
 
     def test_large_plain_json(self) -> None:
         """Plain JSON may be much larger: an export of version 3 holds a database."""
-        assert read_json5("[1]" + " " * 600_000) == [1]
+        assert read_json5("[1]" + " " * 600_000, "config.json") == [1]
 
     @pytest.mark.parametrize(
         ("text", "told"),
@@ -50,5 +50,6 @@ class ReadTests:
     def test_mistake(self, text: str, told: str) -> None:
         """The place is named, and nothing of the text is shown."""
         with pytest.raises(NotUsable, match=told) as caught:
-            read_json5(text)
+            read_json5(text, "config.json")
+        assert str(caught.value).startswith("config.json ")
         assert "invented" not in str(caught.value)

@@ -227,7 +227,7 @@ def path_of(case: Case) -> Path:
 
 def content(case: Case) -> Mapping[str, Any]:
     """Return what is in the file of a case."""
-    found: Mapping[str, Any] = read_json5(path_of(case).read_text(encoding="utf-8-sig"))
+    found: Mapping[str, Any] = read_json5(path_of(case).read_text(encoding="utf-8-sig"), "config.json")
     return found
 
 

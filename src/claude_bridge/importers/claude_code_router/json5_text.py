@@ -15,29 +15,30 @@ MAX_DEPTH: Final = 60
 """Objects and lists within each other; real files have about six."""
 
 
-def read_json5(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+def read_json5(text: str, called: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
     """Return the value of a text. Raises `NotUsable` with the place of a mistake, and nothing of the text.
 
-    Plain JSON is read first: it is much faster, and an export of version 3 holds a whole database.
+    Plain JSON is read first: it is much faster, and an export of version 3 holds a whole database. ``called`` is what
+    the file is called in messages.
     """
     try:
-        value = _decoded(text)
+        value = _decoded(text, called)
         _check_depth(value)
     except ValueError as error:
-        raise NotUsable(f"the file is not JSON5: {_place(str(error))}") from None
+        raise NotUsable(f"{called} is not JSON5: {_place(str(error))}") from None
     except RecursionError:
-        raise NotUsable("the file is nested too deeply") from None
+        raise NotUsable(f"{called} is nested too deeply") from None
     return value
 
 
-def _decoded(text: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+def _decoded(text: str, called: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
     try:
         return strict_json.decode(text.encode())
     except strict_json.JsonError:
         pass
     if len(text) > MAX_CHARACTERS:
         raise NotUsable(
-            f"the file has more than {MAX_CHARACTERS // 1024} KB and is not plain JSON: take out its comments, and "
+            f"{called} has more than {MAX_CHARACTERS // 1024} KB and is not plain JSON: take out its comments, and "
             "commas in front of closing brackets"
         )
     return _whole(json5.loads(text))

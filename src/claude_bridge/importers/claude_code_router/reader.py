@@ -21,14 +21,14 @@ TOOL: Final = "Claude Code Router"
 
 def read_router(source: Source) -> ImportedConfiguration:
     """Return what a config.json configures. Raises `NotUsable`."""
-    data = read_json5(source.text)
+    data = read_json5(source.text, source.called)
     if not isinstance(data, dict):
-        raise NotUsable("the file holds no object")
+        raise NotUsable(f"{source.called} holds no object")
     draft = ImportedConfiguration(tool=TOOL, source_words=f"a config.json of {TOOL}", how_back="ccr start")
     settings, default_path = _with_main_model(_settings(data))
     reading = Reading(data=settings, draft=draft, keep_port=source.keep_port, default_path=default_path)
     if not any(not is_nothing(reading.data.get(name)) for name in ("Providers", "providers")):
-        raise NotUsable(_no_providers(reading.data))
+        raise NotUsable(_no_providers(reading.data, source.called))
     define_variables(reading)
     reading.reserve_variables(source.text)
     read_providers(reading)
@@ -59,10 +59,10 @@ def _with_main_model(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
     return {**data, "Router": {**(router if isinstance(router, dict) else {}), "default": model}}, path
 
 
-def _no_providers(data: Object) -> str:
+def _no_providers(data: Object, called: str) -> str:
     if "Router" in data:
         return (
-            "the file has routes and no Providers: import the config.json of the router itself, in "
+            f"{called} has routes and no Providers: import the config.json of the router itself, in "
             "~/.claude-code-router; a project's own routes have no counterpart here"
         )
-    return "the file has no Providers: version 3 keeps them in its database, from which its Settings page exports them"
+    return f"{called} has no Providers: version 3 keeps them in its database, from which its Settings page exports them"

@@ -27,8 +27,7 @@ _NO_MODELS: Final = "has no model: those added in LiteLLM's UI are in its databa
 def read_litellm(source: Source) -> ImportedConfiguration:
     """Return what a config.yaml configures. Raises `NotUsable`."""
     notes = Notes()
-    called = source.path or "the file"
-    found = read_yaml(source.text, called)
+    found = read_yaml(source.text, source.called)
     _note_oddities(found, "", notes)
     texts = [source.text]
     file = Table("", _with_included(found.root, source, notes, texts))
