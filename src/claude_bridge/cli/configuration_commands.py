@@ -89,7 +89,8 @@ def about_keys(options: argparse.Namespace, _surroundings: Surroundings) -> int:
         options.error(f"there is no command key {options.words[0]}, did you mean {NEW_KEY} NAME?")
     sys.stderr.write(
         "claude-bridge key new NAME makes a key for a client, prints it once, and adds [key:NAME] with its hash to\n"
-        "the configuration. To revoke it, remove that section and run: claude-bridge reload\n"
+        "the configuration. To revoke it, remove that section and each [budget:*] that says for = key NAME, and run:\n"
+        "claude-bridge reload\n"
         "What a client may use, and how much, is said in its section: models, routes, rpm, tpm, max_streams.\n"
     )
     return _MISUSE
