@@ -207,7 +207,8 @@ class ManagedTests:
         printed = capsys.readouterr()
         rows = json.JSONDecoder().decode(printed.out)["modelPricing"]["overrides"]
         assert rows["m@claude-bridge"] == {"input": 1, "output": 2, "cacheRead": 1, "cacheWrite": 1}
-        assert (printed.err, managed.exists()) == ("", False)
+        assert printed.err.startswith(f"this belongs in {managed}")
+        assert not managed.exists()
         assert main(command, surroundings) == 0
         assert managed.read_text() == printed.out
         capsys.readouterr()

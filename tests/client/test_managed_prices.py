@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -125,15 +126,22 @@ class ContentTests:
 class PrintedTests:
     """The file, for somebody else to write."""
 
-    def test_printed(self) -> None:
-        """It is printed as it would be written, with what the client cannot be told."""
+    def test_printed(self, tmp_path: Path) -> None:
+        """It is printed as it would be written, with what the client cannot be told, and beside it where it belongs."""
         found = prices(TEXT.replace("[price:big]", "[price:other]"))
-        assert print_prices(found, "x.ini") == Report(shown=found.content, warnings=found.notes)
+        path, out, err = managed_file(str(tmp_path)), io.StringIO(), io.StringIO()
+        assert print_prices(found, path, "x.ini").write("setup", out, err) == 0
+        assert out.getvalue() == found.content
+        assert [line.partition(": ")[0] for line in err.getvalue().splitlines()] == [
+            *("warning" for _ in found.notes),
+            f"this belongs in {tmp_path}/managed-settings.d/50-claude-bridge.json; nothing was written",
+        ]
+        assert not path.exists()
 
     def test_no_price(self, tmp_path: Path) -> None:
         """Without any price there is nothing to print, and the error is that of writing."""
         found = prices(TEXT.replace("[price:glm]", "[price:one]").replace("[price:big]", "[price:other]"))
-        report = print_prices(found, "x.ini")
+        report = print_prices(found, managed_file(str(tmp_path)), "x.ini")
         assert (report.error or "").startswith("no price is known for any model of x.ini: ")
         assert report == write_prices(found, managed_file(str(tmp_path)), "x.ini")
 

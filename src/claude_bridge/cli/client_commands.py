@@ -137,10 +137,8 @@ def _setup_managed(options: argparse.Namespace, environ: Mapping[str, str]) -> i
     pins = report.pins(config.backends)
     found = managed_prices.client_prices(config, report.price_of, pins, says_cost=report.says_cost)
     source = source_file(config.source)
-    if options.print or options.dry_run:
-        done = managed_prices.print_prices(found, source)
-    else:
-        done = managed_prices.write_prices(found, managed_prices.managed_file(), source)
+    write = managed_prices.print_prices if options.print or options.dry_run else managed_prices.write_prices
+    done = write(found, managed_prices.managed_file(), source)
     return done.write("setup", sys.stdout, sys.stderr)
 
 

@@ -107,9 +107,11 @@ def managed_file(folder: str = MANAGED) -> Path:
     return Path(folder, FOLDER, FILE)
 
 
-def print_prices(prices: ClientPrices, source: str) -> Report:
-    """Return the file as what is printed; ``source`` says where the prices come from."""
-    return Report(shown=prices.content, warnings=prices.notes) if prices.rows else _no_price(prices, source)
+def print_prices(prices: ClientPrices, path: Path, source: str) -> Report:
+    """Return the file as what is printed, and where it belongs; ``source`` says where the prices come from."""
+    if not prices.rows:
+        return _no_price(prices, source)
+    return Report(shown=prices.content, warnings=prices.notes, hint=f"this belongs in {path}; nothing was written")
 
 
 def write_prices(prices: ClientPrices, path: Path, source: str) -> Report:

@@ -34,17 +34,21 @@ class Report:
 
     :ivar shown: text for standard output.
     :ivar warnings: for standard error.
+    :ivar hint: what is worth knowing about ``shown``, a line for standard error; "" for nothing.
     :ivar error: why nothing was changed; None if all went well.
     """
 
     shown: str = ""
     warnings: tuple[str, ...] = ()
+    hint: str = ""
     error: str | None = None
 
     def write(self, command: str, out: TextIO, err: TextIO) -> int:
         """Print it, and return the exit status of the command."""
         out.write(self.shown)
         err.writelines(f"warning: {warning}\n" for warning in self.warnings)
+        if self.hint:
+            err.write(f"{self.hint}\n")
         if self.error is not None:
             err.write(f"claude-bridge {command}: {self.error}\n")
         return 0 if self.error is None else 1
