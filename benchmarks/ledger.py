@@ -290,9 +290,9 @@ def pace(path: str | None, seconds: float, a_second: int) -> Pace:
         else:
             ledger.stop().addBoth(lambda _: reactor.stop())
 
-    reactor.callWhenRunning(loop.start, 0.001, now=False)
-    reactor.callLater(seconds, stop)
     with garbage_as_in_the_daemon():
+        reactor.callWhenRunning(loop.start, 0.001, now=False)
+        reactor.callLater(seconds, stop)
         reactor.run(installSignalHandlers=False)
     return found
 

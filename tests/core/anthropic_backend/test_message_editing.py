@@ -54,6 +54,16 @@ def search(query: str, *hits: SearchHit, call: str = "srvtoolu_1") -> list[dict[
     ]
 
 
+def timed(sent: bytes, changes: Changes) -> tuple[bytes, float]:
+    """Return the body that is sent on, and the CPU seconds of the best of three runs: garbage may be collected in one."""
+    seconds = []
+    for _ in range(3):
+        began = time.thread_time()
+        left = edited(sent, changes)
+        seconds.append(time.thread_time() - began)
+    return left, min(seconds)
+
+
 class TooMuchTests:
     """Requests with more in them than can be looked at in one turn of the reactor."""
 
@@ -84,9 +94,8 @@ class TooMuchTests:
         kept = b'{"type":"text","text":"y"}'
         blocks = b",".join([self.THINKING, kept] * (MAX_BLOCKS // 2))
         sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % blocks
-        began = time.thread_time()
-        left = edited(sent, Changes(model="new", past_thinking="none"))
-        assert time.thread_time() - began < 0.5  # a tenth of that on an idle machine, and 1 s if it were quadratic
+        left, seconds = timed(sent, Changes(model="new", past_thinking="none"))
+        assert seconds < 0.5  # a tenth of that on an idle machine, and 1 s if it were quadratic
         assert len(messages(left)[0]["content"]) == MAX_BLOCKS // 2
 
     def test_no_text(self) -> None:
@@ -94,9 +103,8 @@ class TooMuchTests:
         many = b",".join([b"[]"] * 500_000)
         block = b'{"type":"thinking","thinking":"x","signature":[%b]}' % many
         sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % block
-        began = time.thread_time()
-        left = edited(sent, Changes(model="new", past_thinking="signed"))
-        assert time.thread_time() - began < 0.25  # decoded it would be ten times as long
+        left, seconds = timed(sent, Changes(model="new", past_thinking="signed"))
+        assert seconds < 0.25  # decoded it would be ten times as long
         assert messages(left) == []
 
 
