@@ -234,6 +234,22 @@ class TroubleTests:
         assert await requests_in(reactor, file_of(daemon), 1) == [(SESSION, "ok")]
 
     @pytest_twisted.ensureDeferred
+    async def test_removed(self, reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon) -> None:
+        """A file that is removed while the daemon runs is told as a warning, and the accounts go on in a new one."""
+        daemon = await start_daemon()
+        client = client_of(reactor, daemon)
+        backend.enqueue(ANSWER, ANSWER)
+        assert await ask(client, dict(MAIN)) == 200
+        await requests_in(reactor, file_of(daemon), 1)
+        for path in file_of(daemon).parent.glob("ledger.sqlite*"):
+            path.unlink()
+        assert await ask(client, dict(MAIN)) == 200
+        told = await daemon.wait_for("ledger")
+        assert (told["level"], "was removed or replaced while it was in use" in told["message"]) == ("warn", True)
+        assert await requests_in(reactor, file_of(daemon), 1) == [(SESSION, "ok")]
+        await daemon.stop()
+
+    @pytest_twisted.ensureDeferred
     async def test_sums(self, reactor: Any, backend: ScriptedBackend, daemon: Daemon, client: Client) -> None:
         """Sums are those of the attempts, failed ones and repeated ones among them."""
         backend.enqueue(error(500, {"message": "no"}), ANSWER, ANSWER, error(400, {"message": "no"}), ANSWER)
