@@ -55,7 +55,7 @@ def search(query: str, *hits: SearchHit, call: str = "srvtoolu_1") -> list[dict[
 
 
 def timed(sent: bytes, changes: Changes) -> tuple[bytes, float]:
-    """Return the body that is sent on, and the CPU seconds of the best of three runs: garbage may be collected in one."""
+    """Return the body that is sent on, and the CPU seconds of the best of three runs, some of which collect garbage."""
     seconds = []
     for _ in range(3):
         began = time.thread_time()
