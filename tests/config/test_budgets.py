@@ -95,6 +95,11 @@ class RuleTests:
         (line,) = mistakes(f"{BACKEND}{KEYS}[budget:b]\n{budget}\n")
         assert line.startswith(f"[budget:b] {told}")
 
+    def test_route_without_its_word(self) -> None:
+        """A route's name alone is told once: that nothing takes this route follows from it."""
+        (line,) = mistakes(f"{BACKEND}[route:saving]\nmodels = glm\n[budget:b]\n{DAY}then = saving\n")
+        assert line.startswith("[budget:b] then: did you mean route saving?")
+
     def test_key_without_keys(self) -> None:
         """Whose request it is only a key of the bridge's own tells."""
         (line, _) = mistakes(f"{BACKEND}[key:alice]\nsecret = abc\n[budget:b]\nfor = key alice\n{DAY}")

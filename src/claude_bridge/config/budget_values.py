@@ -89,9 +89,14 @@ def wrong_end(then: str, routes: Iterable[str]) -> str:
     """Return what is wrong with a word that `end` left to the rules; "" if nothing is. ``routes`` are their names."""
     if then == REFUSE or route_of(then):
         return ""
-    near = nearest(then, routes)
+    near = meant_route(then, routes)
     told = f"must be {REFUSE}, or {_ROUTE} and the name of a [route:*]"
     return f"did you mean {_ROUTE} {near}? ({told})" if near else told
+
+
+def meant_route(then: str, routes: Iterable[str]) -> str:
+    """Return the route that a word left to the rules probably means; "" if none is, or if it is no such word."""
+    return "" if then == REFUSE or route_of(then) else nearest(then, routes) or ""
 
 
 def route_of(then: str) -> str:

@@ -12,7 +12,7 @@ from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import foreign_words, key_scope, listeners
 from claude_bridge.config.backend_urls import is_here
-from claude_bridge.config.budget_values import EVERY_SHOWN, route_of, wrong_end
+from claude_bridge.config.budget_values import EVERY_SHOWN, meant_route, route_of, wrong_end
 from claude_bridge.config.budgets import fallback_routes
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
@@ -206,7 +206,9 @@ class Rules:
         return f"no [backend:*] of that name, {suggestion(name, self.config.backends)}"
 
     def _route(self) -> Iterator[Problem]:
-        instead = fallback_routes(self.config)
+        instead = fallback_routes(self.config) | {
+            meant_route(each.then, self.config.routes) for each in self.config.budgets.values()
+        }
         for route in self.config.routes.values():
             section = f"route:{route.name}"
             if not self._is_broken(section, "models"):
