@@ -268,7 +268,6 @@ def garbage_as_in_the_daemon() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 def pace(path: str | None, seconds: float, a_second: int) -> Pace:
