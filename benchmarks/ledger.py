@@ -272,6 +272,11 @@ def garbage_as_in_the_daemon() -> Iterator[None]:
 
 def pace(path: str | None, seconds: float, a_second: int) -> Pace:
     """Have a reactor note records for some seconds, and a ledger write them to a file; None for no ledger."""
+    with garbage_as_in_the_daemon():
+        return _paced(path, seconds, a_second)
+
+
+def _paced(path: str | None, seconds: float, a_second: int) -> Pace:
     reactor: Any = SelectReactor()
     ledger = None
     if path is not None:
@@ -289,10 +294,9 @@ def pace(path: str | None, seconds: float, a_second: int) -> Pace:
         else:
             ledger.stop().addBoth(lambda _: reactor.stop())
 
-    with garbage_as_in_the_daemon():
-        reactor.callWhenRunning(loop.start, 0.001, now=False)
-        reactor.callLater(seconds, stop)
-        reactor.run(installSignalHandlers=False)
+    reactor.callWhenRunning(loop.start, 0.001, now=False)
+    reactor.callLater(seconds, stop)
+    reactor.run(installSignalHandlers=False)
     return found
 
 
