@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from claude_bridge.config.fields import FORWARDED_KEY
-from claude_bridge.core.budget_periods import Period, period, shown
+from claude_bridge.core.budget_periods import period, shown
 from claude_bridge.core.budgets import NOTHING, Amounts, Limit, Use, Who
 from claude_bridge.core.prices import in_dollars
 from claude_bridge.services.accounting.store.spending import Answer, Question, Span, spent
@@ -48,7 +48,7 @@ def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection | None, now
     ``connection``: None if nothing was recorded yet.
     """
     periods = {limit.meter: period(limit.meter.per, now, limit.meter.zone) for limit in limits}
-    spans = {_milliseconds(span) for meter, span in periods.items() if meter.per != "session"}
+    spans = {Span.of(span) for meter, span in periods.items() if meter.per != "session"}
     question = Question(tuple(sorted(spans)), MAX_READ)
     answer = Answer({span: [] for span in spans}, {}) if connection is None else spent(connection.cursor(), question)
     found: list[Line] = []
@@ -59,7 +59,7 @@ def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection | None, now
             continue
         rows = [
             row
-            for row in answer.periods[_milliseconds(span)]
+            for row in answer.periods[Span.of(span)]
             if limit.meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None
         ]
         used = sum(row.usd if limit.unit == "usd" else row.tokens for row in rows)
@@ -82,10 +82,6 @@ def table(lines: Sequence[Line]) -> str:
 def plain(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """Return plain values; amounts are dollars or tokens, as ``unit`` says."""
     return list(map(_plain, lines))
-
-
-def _milliseconds(span: Period) -> Span:
-    return Span(round(span.start * 1000), round(span.end * 1000))
 
 
 def _largest(limit: Limit, answer: Answer) -> Iterator[Line]:

@@ -160,13 +160,11 @@ class BudgetCounters:
 
     def counter(self, metered: Metered, use: Use, now: float) -> Counter | None:
         """Return the count of whoever uses something, of the period that is now; None if that is not counted."""
-        who = metered.who(use)
-        if who is None:
-            return None
-        found = metered.each.get(who) if who else metered.only
-        if found is not None and found.period.start <= now < found.period.end:  # nearly always
+        found = self.known(metered, use, now)
+        if found is not None:
             return found
-        return self._counter(metered, who, now)
+        who = metered.who(use)
+        return None if who is None else self._counter(metered, who, now)
 
     def known(self, metered: Metered, use: Use, now: float) -> Counter | None:
         """Return the count of whoever uses something as `counter` does; None also if nothing was counted yet.
@@ -274,7 +272,7 @@ class BudgetCounters:
             return
         now = self._unix_time()
         periods = {each.meter: period(each.meter.per, now, each.meter.zone) for each in self._fed}
-        spans = {_milliseconds(span) for meter, span in periods.items() if meter.per != "session"}
+        spans = {Span.of(span) for meter, span in periods.items() if meter.per != "session"}
         sessions = self._new_sessions and any(meter.kind in _OF_SESSIONS for meter in periods)
         if not spans and not sessions:
             self._read_due = self._seconds() + READ_SECONDS
@@ -333,7 +331,7 @@ class BudgetCounters:
         if counter.period != span:  # it has ended meanwhile
             return
         spent = unwritten
-        for row in answer.periods.get(_milliseconds(span), ()):
+        for row in answer.periods.get(Span.of(span), ()):
             if meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None:
                 spent = spent.plus(Amounts(row.usd, row.tokens))
         counter.spent = counter.spent.at_least(spent)
@@ -381,7 +379,3 @@ def _started(record: AttemptRecord) -> float:
 
 def _use(record: RequestRecord, attempt: AttemptRecord) -> Use:
     return Use(record.client, record.session, record.agent, attempt.backend, attempt.model.casefold())
-
-
-def _milliseconds(span: Period) -> Span:
-    return Span(round(span.start * 1000), round(span.end * 1000))

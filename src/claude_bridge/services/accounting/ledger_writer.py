@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from claude_bridge.services.accounting.ledger_entries import entry_of, session_text, writable
 from claude_bridge.services.accounting.ledger_trouble import tell_replaced
 from claude_bridge.services.accounting.store import sqlite
-from claude_bridge.services.accounting.store.booking import Booking
+from claude_bridge.services.accounting.store.booking import Booking, in_pieces
 from claude_bridge.services.accounting.store.entries import Entry, PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, Unavailable
 from claude_bridge.services.accounting.store.past_sessions import past_agents
@@ -28,9 +28,6 @@ from claude_bridge.services.interfaces import RequestRecord, SessionName
 
 PATIENCE: Final = 1.0
 """Seconds for which a write waits for another process that writes; it is tried again later, and a stop waits for it."""
-
-_PIECE: Final = 128
-"""Records after which other threads may run."""
 
 Result = TypeVar("Result")
 
@@ -43,6 +40,14 @@ class _DaemonThread(Thread):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - those of Thread
         super().__init__(*arguments, **named, daemon=True)
+
+
+def _possible_entry(record: RequestRecord) -> Entry | None:
+    """Return the entry of a request, None if something in it is impossible."""
+    try:
+        return entry_of(record)
+    except (ValueError, OverflowError):
+        return None
 
 
 @define(eq=False)
@@ -153,14 +158,7 @@ class LedgerWriter:
         return failure
 
     def _write(self, cursor: Any, records: Sequence[RequestRecord]) -> int:  # noqa: ANN401 - of whatever database
-        entries: list[Entry] = []
-        for number, record in enumerate(records):
-            try:
-                entries.append(entry_of(record))
-            except (ValueError, OverflowError):
-                continue
-            if number % _PIECE == 0:
-                time.sleep(0)
+        entries = [entry for entry in map(_possible_entry, in_pieces(records)) if entry is not None]
         self._booking.book(cursor, entries)
         return len(records) - len(entries)
 

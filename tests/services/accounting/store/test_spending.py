@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from claude_bridge.core.budget_periods import Period
 from claude_bridge.services.accounting.store.entries import Attempt, Entry
 from claude_bridge.services.accounting.store.spending import Answer, Question, Span, Spent, spent
 from claude_bridge.services.accounting.store.sqlite import connect
@@ -43,6 +44,14 @@ def in_period(ledger: Connection, start: int, end: int) -> tuple[int, int]:
     """Return what the attempts of a period cost, and their tokens."""
     span = Span(start, end)
     return total(spent(ledger.cursor(), Question((span,), 0)).periods[span])
+
+
+class SpanTests:
+    """Periods of budgets in the ledger's unit."""
+
+    def test_of_seconds(self) -> None:
+        """A period in seconds is one in whole milliseconds."""
+        assert Span.of(Period(1.0004, 3600.0)) == Span(1000, 3_600_000)
 
 
 class SpentTests:

@@ -52,10 +52,8 @@ class Booking:
         cursor.execute("BEGIN IMMEDIATE")
         self._forget_if_changed(cursor)
         batch = Batch()
-        for number, entry in enumerate(entries):
+        for entry in in_pieces(entries):
             batch.add(entry, [self._shown(cursor, each) for each in entry.attempts])
-            if number % _PIECE == 0:
-                time.sleep(0)
         self._write(cursor, batch, entries)
 
     def forget(self) -> None:
@@ -109,7 +107,7 @@ class Booking:
         attempts = (self._attempts(cursor, piece) for piece in _numbered(entries, last + 1))
         _insert(cursor, sql.new_attempts, attempts)
         for statement, unit in ((sql.HOUR, HOUR), (sql.DAY, DAY)):
-            sums = by_period(_in_pieces(batch.agents()), unit)
+            sums = by_period(in_pieces(batch.agents()), unit)
             cursor.executemany(statement, self._periods(cursor, sums))
         cursor.executemany(sql.LATENCY, self._latencies(cursor, batch))
 
@@ -191,7 +189,7 @@ class Booking:
         ]
 
 
-def _in_pieces(items: Iterable[ItemT]) -> Iterator[ItemT]:
+def in_pieces(items: Iterable[ItemT]) -> Iterator[ItemT]:
     """Yield the items; other threads may run after each `_PIECE` of them."""
     for number, each in enumerate(items):
         if number % _PIECE == 0:

@@ -178,7 +178,7 @@ def _emptied_log(cursor: sqlite3.Cursor) -> bool:
 
 
 def _rename(cursor: sqlite3.Cursor, key: str) -> bool:
-    """Give the sums of a key to `FORGOTTEN`; return whether there were any."""
+    """Move the sums of a key to `FORGOTTEN`; return whether there were any."""
     found = cursor.execute(sql.NAME, (key,)).fetchone()
     if found is None or key == FORGOTTEN:
         return False

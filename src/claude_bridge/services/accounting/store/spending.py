@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from claude_bridge.core.budget_periods import Period
 from claude_bridge.services.accounting.store import sql
 
 _HOUR: Final = 3_600_000
@@ -18,6 +19,11 @@ class Span(NamedTuple):
 
     start: int
     end: int
+
+    @classmethod
+    def of(cls, period: Period) -> Span:
+        """Return a period that is in seconds."""
+        return cls(round(period.start * 1000), round(period.end * 1000))
 
 
 class Question(NamedTuple):
